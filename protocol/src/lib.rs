@@ -1,1 +1,17 @@
-//! x
+//! Every decision of Skein as pure functions and plain types.
+//!
+//! In: documents, views, events. Out: documents, entries, proposals.
+//! Holds: the policy language, the plan, the migration's state machine, the ledger's entries and
+//! their fold, the scheduler, evidence and its judgement, API and stored types, the trait `DataPlane`.
+//! Not here: clocks, randomness, tasks, sockets, files.
+
+pub mod connection;
+pub mod data_plane;
+pub mod evidence;
+pub mod hash;
+pub mod ids;
+pub mod inspection;
+pub mod ledger;
+pub mod plan;
+pub mod problem;
+pub mod types;

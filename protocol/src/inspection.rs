@@ -1,0 +1,130 @@
+//! What an inspection finds: the source table as it is, and what stands under the target's name.
+//!
+//! In: nothing (plain types). Out: [`Inspection`], the input of `planner`. Not here: how it is found (the engine).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ConnectionName, TableName};
+use crate::problem::Problem;
+use crate::types::DataType;
+
+/// The name of the folder that stands for a null partition value in Hive's layout.
+pub const HIVE_NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// How the source's data files are encoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum SourceFormat {
+    /// Parquet.
+    Parquet,
+    /// Delimited text as Hive's LazySimpleSerDe reads it.
+    Text(TextFormat),
+}
+
+/// The properties of LazySimpleSerDe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TextFormat {
+    /// Separators by nesting level: fields, collection items, map keys, then deeper levels.
+    pub separators: Vec<u8>,
+    /// The escape character, if any.
+    pub escape: Option<u8>,
+    /// The text that stands for null.
+    pub null_text: String,
+    /// Lines to skip at the start of each file.
+    pub skip_header_lines: u32,
+    /// Whether the last column takes the rest of the line.
+    pub last_column_takes_rest: bool,
+}
+
+impl Default for TextFormat {
+    fn default() -> Self {
+        Self {
+            separators: vec![1, 2, 3, 4, 5, 6, 7, 8],
+            escape: None,
+            null_text: "\\N".to_owned(),
+            skip_header_lines: 0,
+            last_column_takes_rest: false,
+        }
+    }
+}
+
+/// Where the source's columns were learnt from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DescribedBy {
+    /// The connection's table description file.
+    Description,
+    /// The data files' footers; partition columns are strings then.
+    Footers,
+}
+
+/// One column of the source, partition columns after the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceColumn {
+    /// Its name as described.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub data_type: DataType,
+    /// True where the value comes from folder names.
+    pub partition: bool,
+}
+
+/// One data file of the source, with what tells whether it was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceFile {
+    /// Path relative to the table's location, as it is on disk (not decoded).
+    pub path: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Time of last modification, nanoseconds since 1970.
+    pub modified_nanos: u64,
+    /// What else identifies this very file: on a local disk its inode and time of last change.
+    pub version: String,
+    /// Values of the partition columns, decoded once, in the columns' order; `null` for Hive's null folder.
+    pub partition: Vec<Option<String>>,
+    /// Rows by the file's footer; absent where the format has none.
+    pub rows: Option<u64>,
+    /// Rows of each row group, where the format has them.
+    pub row_groups: Vec<u64>,
+}
+
+/// What stands under the target's name at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetState {
+    /// Where the table will lie.
+    pub location: String,
+    /// The metadata location of a table that stands there already and is no tombstone of ours.
+    pub occupied_by: Option<String>,
+}
+
+/// All that planning needs to know of one dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspection {
+    /// The source table.
+    pub dataset: TableName,
+    /// Its connection.
+    pub connection: ConnectionName,
+    /// Absolute location of the table's folder.
+    pub location: String,
+    /// Where the columns were learnt from.
+    pub described_by: DescribedBy,
+    /// The files' encoding; absent if a problem prevents knowing it.
+    pub format: Option<SourceFormat>,
+    /// Columns, partition columns last.
+    pub columns: Vec<SourceColumn>,
+    /// Data files, sorted by path.
+    pub files: Vec<SourceFile>,
+    /// What prevents a migration.
+    pub problems: Vec<Problem>,
+    /// What people should know: assumptions, oddities that do no harm.
+    pub notes: Vec<String>,
+    /// The target's state.
+    pub target: TargetState,
+}

@@ -1,0 +1,1 @@
+//! The ledger: entries, the state that they fold into, and the fold itself.
