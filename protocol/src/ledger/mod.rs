@@ -1,1 +1,17 @@
 //! The ledger: entries, the state that they fold into, and the fold itself.
+//!
+//! In: proposals in the order of the log. Out: the state of every policy and migration. Holds: all rules
+//! about which entry is accepted when. Not here: storage and replication (the node), which entry should
+//! come next (`machine`).
+
+pub mod entry;
+pub mod fold;
+pub mod migration;
+pub mod policies;
+pub mod state;
+
+mod apply;
+
+pub use entry::{Answer, Entry};
+pub use migration::{BatchState, Migration, Phase};
+pub use state::State;

@@ -1,0 +1,139 @@
+//! A policy is applied: a new generation, new migrations, and what becomes of the old ones.
+
+use std::collections::BTreeSet;
+
+use super::{Stamp, end_unpublished, remember};
+use crate::ids::{Attempt, Epoch, Generation, MigrationId, NodeId, Run, TableName};
+use crate::ledger::entry::{Answer, AppliedPolicy};
+use crate::ledger::migration::{Migration, Phase, WorkState};
+use crate::ledger::policies::PolicyRecord;
+use crate::ledger::state::State;
+use crate::problem::{Code, Problem};
+
+pub(super) fn applied(state: &mut State, stamp: Stamp<'_>, policy: &AppliedPolicy, owner: NodeId) -> Answer {
+    let known = state.policies.get(&policy.name);
+    let generation = match known {
+        Some(record) if record.policy.hash == policy.hash && record.policy.datasets == policy.datasets => {
+            return Answer::Unchanged;
+        }
+        Some(record) => record.generation.next(),
+        None => Generation(1),
+    };
+    let earlier = known.map(|record| record.migrations.clone()).unwrap_or_default();
+    let (superseded, kept) = supersede(state, stamp, &earlier, generation);
+    let kept_datasets: BTreeSet<TableName> =
+        kept.iter().filter_map(|id| state.migrations.get(id)).map(|m| m.dataset.clone()).collect();
+    let mut migrations = earlier;
+    let mut created = Vec::new();
+    for (dataset, target) in &policy.datasets {
+        if kept_datasets.contains(dataset) {
+            continue;
+        }
+        let id = create(state, stamp, policy, generation, owner, dataset, target);
+        created.push(id);
+        migrations.push(id);
+    }
+    let record = PolicyRecord {
+        policy: policy.clone(),
+        generation,
+        applied_by: stamp.actor.to_owned(),
+        applied_at: stamp.at_millis,
+        migrations,
+    };
+    state.policies.insert(policy.name.clone(), record);
+    Answer::PolicyApplied { generation, created, superseded, kept }
+}
+
+/// Ends the migrations of earlier generations that have published nothing and are not about to.
+fn supersede(
+    state: &mut State,
+    stamp: Stamp<'_>,
+    earlier: &[MigrationId],
+    generation: Generation,
+) -> (Vec<MigrationId>, Vec<MigrationId>) {
+    let (mut superseded, mut kept) = (Vec::new(), Vec::new());
+    for id in earlier {
+        let Some(migration) = state.migrations.get(id) else { continue };
+        if matches!(migration.phase, Phase::Cancelled | Phase::RolledBack) {
+            continue;
+        }
+        if migration.intent.is_some() || migration.withdrawing.is_some() {
+            kept.push(*id);
+            continue;
+        }
+        superseded.push(*id);
+        state.change(*id, stamp, |migration| {
+            end_unpublished(migration, Phase::Cancelled);
+            Some(format!("superseded by generation {generation} of its policy"))
+        });
+    }
+    (superseded, kept)
+}
+
+fn create(
+    state: &mut State,
+    stamp: Stamp<'_>,
+    policy: &AppliedPolicy,
+    generation: Generation,
+    owner: NodeId,
+    dataset: &TableName,
+    target: &TableName,
+) -> MigrationId {
+    let id = MigrationId::derive(&policy.name, generation, dataset);
+    let mut migration = Migration {
+        id,
+        policy: policy.name.clone(),
+        generation,
+        dataset: dataset.clone(),
+        target_connection: policy.target_connection.clone(),
+        target: target.clone(),
+        priority: policy.priority,
+        attempts: policy.attempts,
+        approval_required: policy.approval_required,
+        owner,
+        epoch: Epoch(1),
+        run: Run(1),
+        phase: Phase::Queued,
+        from: None,
+        problem: None,
+        plan: None,
+        refusal: None,
+        approved: None,
+        stages: Vec::new(),
+        next_attempt: Attempt(1),
+        work: WorkState::default(),
+        executed_at: 0,
+        intent: None,
+        difference: None,
+        withdrawing: None,
+        tombstone: None,
+        uncollected: false,
+        created_at: stamp.at_millis,
+        changed_at: stamp.at_millis,
+        committed_at: None,
+        history: Vec::new(),
+    };
+    let key = (policy.target_connection.clone(), target.clone());
+    match state.claims.get(&key).and_then(|other| state.migrations.get(other)) {
+        Some(other) => {
+            migration.from = Some(Phase::Queued);
+            migration.phase = Phase::Quarantined;
+            migration.problem = Some(
+                Problem::new(
+                    Code::TargetCollision,
+                    format!("target {target}"),
+                    format!("it belongs to the migration of {} under policy {}", other.dataset, other.policy),
+                    "give one of the two another target name, or cancel the other, then retry",
+                )
+                .of(dataset),
+            );
+        }
+        None => {
+            state.claims.insert(key, id);
+        }
+    }
+    remember(&mut migration, stamp, format!("created by generation {generation} of policy {}", policy.name));
+    state.by_phase.entry(migration.phase).or_default().insert(id);
+    state.migrations.insert(id, migration);
+    id
+}
