@@ -2,4 +2,6 @@
 //!
 //! In: requests of the control plane. Out: staged files, evidence, tables. Not here: decisions, the ledger, clusters.
 
+pub mod failure;
+pub mod files;
 pub mod types;
