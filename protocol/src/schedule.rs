@@ -53,6 +53,9 @@ pub struct Decision {
 }
 
 /// Decides what a node begins now. `owns` tells which migrations are its own.
+///
+/// With every slot taken it looks at nothing: whatever ends then asks again. So [`Decision::wake_at`] speaks only of what
+/// was looked at.
 pub fn decide(
     state: &State,
     running: &Running,
@@ -61,52 +64,39 @@ pub fn decide(
     owns: impl Fn(&Migration) -> bool,
 ) -> Decision {
     let mut round = Round::new(state, running, limits);
-    let wait = |round: &mut Round<'_>, until: u64| {
-        let earliest = round.decision.wake_at.map_or(until, |time: u64| time.min(until));
-        round.decision.wake_at = Some(earliest);
-    };
-    // What ends a run goes before what begins one.
+    // What ends a run goes before what begins one, and work on a run before what is left after it.
     for phase in [Phase::RollingBack, Phase::Commit, Phase::Validation] {
-        for migration in ordered(state, phase, &owns) {
-            match machine::next(migration, now) {
-                Step::WaitUntil(time) => wait(&mut round, time),
-                step => round.finish(migration, step),
+        round.finishing(phase, now, &owns);
+    }
+    for phase in [Phase::Execution, Phase::Ready] {
+        for migration in state.due(phase).filter(|migration| owns(migration)) {
+            if round.free == 0 {
+                break;
             }
-        }
-    }
-    for migration in ordered(state, Phase::Execution, &owns).into_iter().chain(ordered(state, Phase::Ready, &owns)) {
-        match machine::next(migration, now) {
-            Step::Batches(batches) => round.batches(migration, &batches),
-            Step::WaitUntil(time) => wait(&mut round, time),
-            _ => {}
-        }
-    }
-    for migration in ordered(state, Phase::Preparation, &owns) {
-        match machine::next(migration, now) {
-            Step::WaitUntil(time) => wait(&mut round, time),
-            step => round.prepare(migration, step),
-        }
-    }
-    round.start_preparations(ordered(state, Phase::Queued, &owns));
-    for phase in [Phase::Committed, Phase::RolledBack, Phase::Quarantined, Phase::Cancelled] {
-        for migration in state.in_phase(phase).filter(|migration| owns(migration)) {
+            if round.policy_is_full(migration) {
+                continue;
+            }
             match machine::next(migration, now) {
-                Step::WaitUntil(time) => wait(&mut round, time),
-                step @ (Step::Collect | Step::ReleaseTombstone) => round.finish(migration, step),
+                Step::Batches(batches) => round.batches(migration, &batches),
+                Step::WaitUntil(time) => round.wait(time),
                 _ => {}
             }
         }
     }
+    for migration in state.due(Phase::Preparation).filter(|migration| owns(migration)) {
+        if round.preparations == 0 {
+            break;
+        }
+        match machine::next(migration, now) {
+            Step::WaitUntil(time) => round.wait(time),
+            step => round.prepare(migration, step),
+        }
+    }
+    round.start_preparations(state.due(Phase::Queued).filter(|migration| owns(migration)));
+    for phase in [Phase::Committed, Phase::RolledBack, Phase::Quarantined, Phase::Cancelled] {
+        round.finishing(phase, now, &owns);
+    }
     round.decision
-}
-
-fn ordered<'a>(state: &'a State, phase: Phase, owns: &impl Fn(&Migration) -> bool) -> Vec<&'a Migration> {
-    let mut migrations: Vec<&Migration> = state.in_phase(phase).filter(|migration| owns(migration)).collect();
-    migrations.sort_by_key(|migration| {
-        let seconds = migration.plan.as_ref().map_or(0, |plan| plan.seconds);
-        (std::cmp::Reverse(migration.priority), std::cmp::Reverse(seconds), migration.created_at, migration.id)
-    });
-    migrations
 }
 
 struct Round<'a> {
@@ -138,16 +128,41 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn finish(&mut self, migration: &Migration, step: Step) {
-        if self.free == 0 || step == Step::Wait || self.running.finishing.contains(&migration.id) {
-            return;
+    fn wait(&mut self, until: u64) {
+        let earliest = self.decision.wake_at.map_or(until, |time| time.min(until));
+        self.decision.wake_at = Some(earliest);
+    }
+
+    fn finishing(&mut self, phase: Phase, now: u64, owns: &impl Fn(&Migration) -> bool) {
+        for migration in self.state.due(phase).filter(|migration| owns(migration)) {
+            if self.free == 0 {
+                return;
+            }
+            if self.running.finishing.contains(&migration.id) {
+                continue;
+            }
+            match machine::next(migration, now) {
+                Step::Wait => {}
+                Step::WaitUntil(time) => self.wait(time),
+                step => {
+                    self.free -= 1;
+                    self.decision.dispatches.push(Dispatch::Work(migration.id, step));
+                }
+            }
         }
-        self.free -= 1;
-        self.decision.dispatches.push(Dispatch::Work(migration.id, step));
+    }
+
+    fn policy_is_full(&self, migration: &Migration) -> bool {
+        let used = self.by_policy.get(&migration.policy).copied().unwrap_or_default();
+        used >= self.most_of_policy(migration)
+    }
+
+    fn most_of_policy(&self, migration: &Migration) -> u32 {
+        self.state.policies().get(&migration.policy).map_or(u32::MAX, |record| record.policy.max_parallel)
     }
 
     fn batches(&mut self, migration: &'a Migration, batches: &[BatchId]) {
-        let most = self.state.policies().get(&migration.policy).map_or(u32::MAX, |record| record.policy.max_parallel);
+        let most = self.most_of_policy(migration);
         for batch in batches {
             let used = self.by_policy.entry(&migration.policy).or_default();
             if self.free == 0 || *used >= most {
@@ -163,17 +178,20 @@ impl<'a> Round<'a> {
     }
 
     fn prepare(&mut self, migration: &Migration, step: Step) {
-        if self.preparations == 0 || self.running.preparing.contains(&migration.id) {
+        if self.running.preparing.contains(&migration.id) {
             return;
         }
         self.preparations -= 1;
         self.decision.dispatches.push(Dispatch::Work(migration.id, step));
     }
 
-    fn start_preparations(&mut self, queued: Vec<&Migration>) {
-        let chosen: Vec<MigrationId> = queued.iter().take(self.preparations).map(|migration| migration.id).collect();
+    fn start_preparations(&mut self, queued: impl Iterator<Item = &'a Migration>) {
+        let chosen: Vec<MigrationId> = queued.take(self.preparations).map(|migration| migration.id).collect();
         if !chosen.is_empty() {
             self.decision.dispatches.push(Dispatch::StartPreparations(chosen));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

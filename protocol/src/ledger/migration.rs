@@ -308,6 +308,26 @@ impl Migration {
         !matches!(self.phase, Phase::RolledBack | Phase::Cancelled)
     }
 
+    /// True when its target is published or about to be, or is being taken back: a new generation of its policy leaves
+    /// it alone.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let ended = matches!(self.phase, Phase::Cancelled | Phase::RolledBack);
+        !ended && (self.intent.is_some() || self.withdrawing.is_some())
+    }
+
+    /// True when staged files that nothing refers to may exist and are to be removed after the run's end.
+    #[must_use]
+    pub fn collects(&self) -> bool {
+        self.uncollected && self.plan.is_some()
+    }
+
+    /// The staged snapshot's time, milliseconds since 1970: that of the last batch, or, without any batch, of the plan.
+    #[must_use]
+    pub fn staged_at(&self) -> u64 {
+        if self.executed_at == 0 { self.changed_at } else { self.executed_at }
+    }
+
     /// The failing work of the present phase, in the terms of entries.
     #[must_use]
     pub fn current_work(&self) -> Option<Work> {

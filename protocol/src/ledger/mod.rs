@@ -11,6 +11,9 @@ pub mod policies;
 pub mod state;
 
 mod apply;
+mod due;
+#[cfg(test)]
+pub(crate) mod scenario;
 
 pub use entry::{Answer, Entry};
 pub use migration::{BatchState, Migration, Phase};

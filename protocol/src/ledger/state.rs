@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ConnectionName, MigrationId, NodeId, PolicyName, TableName};
+use crate::hash::Hash256;
+use crate::ids::{ConnectionName, Generation, MigrationId, NodeId, PolicyName, TableName};
+use crate::ledger::due::Due;
 use crate::ledger::entry::{Answer, Entry};
 use crate::ledger::fold::{Fold, Proposal};
-use crate::ledger::migration::{Migration, Phase};
+use crate::ledger::migration::{Migration, Phase, Tombstone};
 use crate::ledger::policies::PolicyRecord;
 
 /// Everything that is known, except for the documents that blobs hold.
@@ -19,8 +21,10 @@ pub struct State {
     pub(super) nodes: BTreeMap<NodeId, u64>,
     /// Which migration a target's name belongs to.
     pub(super) claims: BTreeMap<(ConnectionName, TableName), MigrationId>,
-    /// Migrations by phase: for counts and for the scheduler.
+    /// Migrations by phase: for counts.
     pub(super) by_phase: BTreeMap<Phase, BTreeSet<MigrationId>>,
+    /// Migrations with work left, in order: for the scheduler.
+    pub(super) due: Due,
 }
 
 impl State {
@@ -51,6 +55,43 @@ impl State {
     #[must_use]
     pub fn count(&self, phase: Phase) -> usize {
         self.by_phase.get(&phase).map_or(0, BTreeSet::len)
+    }
+
+    /// The migrations in `phase` with work left, what goes first coming first: by priority, then longest first, then age.
+    pub fn due(&self, phase: Phase) -> impl Iterator<Item = &Migration> {
+        self.due.of(phase).filter_map(|id| self.migrations.get(&id))
+    }
+
+    /// True when a newer generation of its policy took a migration's place: lists leave it out.
+    #[must_use]
+    pub fn is_superseded(&self, migration: &Migration) -> bool {
+        matches!(migration.phase, Phase::Cancelled | Phase::RolledBack)
+            && self.policies.get(&migration.policy).is_some_and(|record| migration.generation < record.generation)
+    }
+
+    /// The generation that `policy` has, or gets, when a document with this hash and these datasets is applied.
+    #[must_use]
+    pub fn generation_of(&self, policy: &PolicyName, hash: Hash256, datasets: &[(TableName, TableName)]) -> Generation {
+        match self.policies.get(policy) {
+            Some(record) if record.policy.hash == hash && record.policy.datasets == datasets => record.generation,
+            Some(record) => record.generation.next(),
+            None => Generation(1),
+        }
+    }
+
+    /// The datasets of a policy whose targets are published or about to be: applying it again leaves them alone.
+    #[must_use]
+    pub fn settled(&self, policy: &PolicyName) -> BTreeSet<TableName> {
+        let migrations = self.policies.get(policy).into_iter().flat_map(|record| &record.migrations);
+        let migrations = migrations.filter_map(|id| self.migrations.get(id));
+        migrations.filter(|migration| migration.is_settled()).map(|migration| migration.dataset.clone()).collect()
+    }
+
+    /// The tombstone, of whichever migration, that stands under a target's name with this metadata file.
+    #[must_use]
+    pub fn tombstone_at(&self, connection: &ConnectionName, target: &TableName, location: &str) -> Option<&Tombstone> {
+        let standing = self.migrations.values().filter(|m| m.target == *target && m.target_connection == *connection);
+        standing.filter_map(|migration| migration.tombstone.as_ref()).find(|tombstone| tombstone.location == location)
     }
 
     /// The last boot counter that a node recorded.

@@ -7,6 +7,11 @@
 pub mod outcome;
 pub mod publishing;
 pub mod source;
+mod stake;
+#[cfg(test)]
+mod tests;
+
+pub use stake::Stake;
 
 use crate::ids::{BatchId, BatchNo, StageNo};
 use crate::ledger::migration::{Migration, Phase};
@@ -79,7 +84,7 @@ fn batches(migration: &Migration, now: u64) -> Step {
 
 /// What is left to do for a run that has ended.
 fn rest(migration: &Migration, now: u64) -> Step {
-    if migration.uncollected && migration.plan.is_some() {
+    if migration.collects() {
         return Step::Collect;
     }
     match migration.tombstone.as_ref().filter(|tombstone| tombstone.placed) {

@@ -1,9 +1,11 @@
 //! Which entry the outcome of an effect becomes.
 
-use crate::data_plane::{BatchResult, Class, Failure};
-use crate::evidence::judge;
+use super::source;
+use crate::data_plane::{BatchResult, Class, Failure, StagedTable};
+use crate::evidence::{TableEvidence, judge};
 use crate::hash::Hash256;
 use crate::ids::{Attempt, BatchId};
+use crate::inspection::SourceFile;
 use crate::ledger::entry::{BatchTotals, Entry, Fence, PlanSummary, Work};
 use crate::plan::{Plan, Planned, StrategyKind};
 use crate::problem::{Code, Problem};
@@ -110,6 +112,57 @@ pub fn batch_failed(
         problem: failure.problem.clone(),
         class: failure.class,
         retry_at: now + backoff_millis(failures, random),
+    }
+}
+
+/// The entry for a hand-out whose work went away with the task that did it.
+#[must_use]
+pub fn interrupted(fence: Fence, batch: (BatchId, Attempt), failures: u32, now: u64, random: u64) -> Entry {
+    let problem = Problem::new(
+        Code::Interrupted,
+        format!("batch {}", batch.0),
+        "the part of the node that ran it ended before the batch did",
+        "nothing: it is tried again; look at the node's log if it goes on",
+    );
+    batch_failed(fence, batch, &Failure::unknown(problem), failures, now, random)
+}
+
+/// The entry for a staged table whose evidence is not good; `None` when it is. The blob of the evidence, named by
+/// `document`, is durable already.
+#[must_use]
+pub fn table_differs(
+    fence: Fence,
+    plan: &Plan,
+    table: &StagedTable,
+    evidence: &TableEvidence,
+    document: Hash256,
+) -> Option<Entry> {
+    let differs = |problem| Entry::Differs { fence, batch: None, problem, evidence: Some(document) };
+    if evidence.metadata_hash != table.metadata_hash {
+        let problem = Problem::new(
+            Code::StagedFileChanged,
+            format!("metadata file {}", table.metadata_location),
+            format!("it was written with hash {}, and reads with {}", table.metadata_hash, evidence.metadata_hash),
+            "find out who writes to the target's folder; then resume: another table is staged",
+        );
+        return Some(differs(problem.of(&plan.source.dataset)));
+    }
+    judge::whole(plan, evidence).map(|difference| differs(judge::problem(&difference, plan)))
+}
+
+/// The entry for a staged table whose evidence is good, once the source was listed again: it is going to be published,
+/// unless the source is not what was planned any more.
+#[must_use]
+pub fn validated(
+    fence: Fence,
+    (plan, hash): (&Plan, Hash256),
+    table: StagedTable,
+    evidence: Hash256,
+    listed: &[SourceFile],
+) -> Entry {
+    match source::changes(plan, listed) {
+        Some(problem) => Entry::Differs { fence, batch: None, problem, evidence: Some(evidence) },
+        None => Entry::PublishIntent { fence, plan: hash, table, evidence },
     }
 }
 

@@ -6,6 +6,7 @@ mod publish;
 mod requests;
 
 use crate::ids::{Epoch, MigrationId, NodeId, Run};
+use crate::ledger::due::Place;
 use crate::ledger::entry::{Answer, Entry, Fence};
 use crate::ledger::fold::Proposal;
 use crate::ledger::migration::{HISTORY_LIMIT, HistoryItem, Migration, Phase, WorkState};
@@ -197,7 +198,7 @@ impl State {
     /// leaves no line in the history.
     fn change(&mut self, id: MigrationId, stamp: Stamp<'_>, change: impl FnOnce(&mut Migration) -> Option<String>) {
         let Some(migration) = self.migrations.get_mut(&id) else { return };
-        let before = migration.phase;
+        let (before, place) = (migration.phase, Place::of(migration));
         let said = change(migration);
         let after = migration.phase;
         if before != after {
@@ -207,6 +208,7 @@ impl State {
             }
             self.by_phase.entry(after).or_default().insert(id);
         }
+        self.due.moved(place, Place::of(migration));
         if let Some(what) = said {
             remember(migration, stamp, what);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Stamp, end_unpublished, remember};
 use crate::ids::{Attempt, Epoch, Generation, MigrationId, NodeId, Run, TableName};
+use crate::ledger::due::Place;
 use crate::ledger::entry::{Answer, AppliedPolicy};
 use crate::ledger::migration::{Migration, Phase, WorkState};
 use crate::ledger::policies::PolicyRecord;
@@ -12,13 +13,10 @@ use crate::problem::{Code, Problem};
 
 pub(super) fn applied(state: &mut State, stamp: Stamp<'_>, policy: &AppliedPolicy, owner: NodeId) -> Answer {
     let known = state.policies.get(&policy.name);
-    let generation = match known {
-        Some(record) if record.policy.hash == policy.hash && record.policy.datasets == policy.datasets => {
-            return Answer::Unchanged;
-        }
-        Some(record) => record.generation.next(),
-        None => Generation(1),
-    };
+    let generation = state.generation_of(&policy.name, policy.hash, &policy.datasets);
+    if known.is_some_and(|record| record.generation == generation) {
+        return Answer::Unchanged;
+    }
     let earlier = known.map(|record| record.migrations.clone()).unwrap_or_default();
     let (superseded, kept) = supersede(state, stamp, &earlier, generation);
     let kept_datasets: BTreeSet<TableName> =
@@ -57,7 +55,7 @@ fn supersede(
         if matches!(migration.phase, Phase::Cancelled | Phase::RolledBack) {
             continue;
         }
-        if migration.intent.is_some() || migration.withdrawing.is_some() {
+        if migration.is_settled() {
             kept.push(*id);
             continue;
         }
@@ -134,6 +132,7 @@ fn create(
     }
     remember(&mut migration, stamp, format!("created by generation {generation} of policy {}", policy.name));
     state.by_phase.entry(migration.phase).or_default().insert(id);
+    state.due.moved(None, Place::of(&migration));
     state.migrations.insert(id, migration);
     id
 }
