@@ -1,0 +1,159 @@
+use super::*;
+use crate::env::{FileMode, LedgerDisk, NodeFiles};
+
+fn disk(storage: &MemoryStorage) -> Box<dyn redb::StorageBackend> {
+    storage.handle().open("disk").unwrap()
+}
+
+fn content(storage: &MemoryStorage) -> Vec<u8> {
+    let disk = disk(storage);
+    let mut bytes = vec![0; disk.len().unwrap() as usize];
+    disk.read(0, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn synced_writes_survive_every_crash() {
+    for seed in 0..50 {
+        let storage = MemoryStorage::new(seed);
+        let opened = disk(&storage);
+        opened.set_len(2048).unwrap();
+        opened.write(0, &[1; 2048]).unwrap();
+        opened.sync_data().unwrap();
+        opened.write(100, &[2; 1000]).unwrap();
+        opened.set_len(4096).unwrap();
+        opened.write(3000, &[3; 96]).unwrap();
+        storage.crash();
+        storage.restart();
+        let bytes = content(&storage);
+        assert!(bytes[..100].iter().all(|b| *b == 1), "seed {seed}");
+        assert!(bytes[1100..2048].iter().all(|b| *b == 1), "seed {seed}");
+        assert!(bytes.len() >= 2048, "seed {seed}");
+    }
+}
+
+#[test]
+fn crashes_lose_keep_and_tear_unsynced_writes() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..300 {
+        let storage = MemoryStorage::new(seed);
+        let opened = disk(&storage);
+        opened.set_len(1024).unwrap();
+        opened.sync_data().unwrap();
+        opened.write(0, &[7; 1024]).unwrap();
+        storage.crash();
+        storage.restart();
+        let bytes = content(&storage);
+        seen.insert(bytes.iter().filter(|b| **b == 7).count());
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 512, 1024]);
+}
+
+#[test]
+fn after_the_crash_every_operation_of_the_old_start_fails() {
+    let storage = MemoryStorage::new(1);
+    let opened = disk(&storage);
+    let files = storage.handle();
+    opened.set_len(10).unwrap();
+    storage.crash_at(1);
+    assert!(opened.write(0, &[1]).is_err());
+    assert!(storage.is_crashed());
+    assert!(opened.len().is_err() && opened.sync_data().is_err() && files.list().is_err());
+    storage.restart();
+    assert!(opened.len().is_err() && files.list().is_err(), "old handles stay dead");
+    assert!(disk(&storage).len().is_ok());
+}
+
+#[test]
+fn a_length_that_shrank_and_was_lost_comes_back_with_its_bytes() {
+    let mut lost = 0;
+    for seed in 0..40 {
+        let storage = MemoryStorage::new(seed);
+        let opened = disk(&storage);
+        opened.write(0, b"0123456789").unwrap();
+        opened.sync_data().unwrap();
+        opened.set_len(3).unwrap();
+        storage.crash();
+        storage.restart();
+        match content(&storage).as_slice() {
+            b"012" => {}
+            b"0123456789" => lost += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(lost > 0);
+}
+
+#[test]
+fn a_node_file_has_its_old_content_or_its_new_one_after_a_crash() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..40 {
+        for k in 1..=2 {
+            let storage = MemoryStorage::new(seed);
+            storage.handle().write("a", b"old", FileMode::Secret).unwrap();
+            storage.crash_at(k);
+            assert!(storage.handle().write("a", b"new", FileMode::Secret).is_err());
+            storage.restart();
+            seen.insert((k, storage.handle().read("a").unwrap().unwrap()));
+        }
+    }
+    let expected = [(1, b"old".to_vec()), (2, b"new".to_vec()), (2, b"old".to_vec())];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn node_files_are_listed_replaced_and_removed() {
+    let storage = MemoryStorage::new(1);
+    let files = storage.handle();
+    assert_eq!(files.read("token").unwrap(), None);
+    files.write("token", b"1", FileMode::Secret).unwrap();
+    files.write("boot.json", b"2", FileMode::Shared).unwrap();
+    files.write("token", b"3", FileMode::Secret).unwrap();
+    assert_eq!(files.list().unwrap(), ["boot.json", "token"]);
+    assert_eq!(files.read("token").unwrap().unwrap(), b"3");
+    assert!(files.remove("token").unwrap() && !files.remove("token").unwrap());
+    assert!(files.write("../x", b"", FileMode::Secret).is_err());
+}
+
+#[test]
+fn a_seed_repeats_its_randomness() {
+    use crate::env::Entropy;
+    let numbers = |seed| {
+        let entropy = SeededEntropy::new(seed);
+        let entropy: &dyn Entropy = &entropy;
+        [entropy.number(), entropy.number()]
+    };
+    assert_eq!(numbers(1), numbers(1));
+    assert_ne!(numbers(1), numbers(2));
+}
+
+#[tokio::test]
+async fn streams_in_memory_carry_bytes_both_ways() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use crate::env::Network;
+    let network = MemoryNetwork::default();
+    let mut listener = network.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let at = listener.local_addr().unwrap();
+    assert!(network.listen(at).await.is_err(), "the address is taken");
+    let mut client = network.connect("10.0.0.1:9".parse().unwrap(), at).unwrap();
+    let (mut server, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer, "10.0.0.1:9".parse().unwrap());
+    client.write_all(b"ping").await.unwrap();
+    let mut four = [0; 4];
+    server.read_exact(&mut four).await.unwrap();
+    server.write_all(&four).await.unwrap();
+    client.read_exact(&mut four).await.unwrap();
+    assert_eq!(&four, b"ping");
+    drop(listener);
+    assert!(network.connect("10.0.0.1:9".parse().unwrap(), at).is_err());
+}
+
+#[tokio::test]
+async fn a_panic_in_blocking_work_is_an_error_with_its_text() {
+    use crate::env::{Blocking, BlockingError};
+    let blocking: Arc<dyn Blocking> = Arc::new(InlineBlocking);
+    assert_eq!(blocking.call(|| 7).await, Ok(7));
+    let panicked = blocking.call(|| -> u8 { panic!("goose {}", 3) }).await;
+    assert_eq!(panicked, Err(BlockingError::Panicked("goose 3".to_owned())));
+}
