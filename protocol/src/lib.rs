@@ -5,16 +5,21 @@
 //! their fold, the scheduler, evidence and its judgement, API and stored types, the trait `DataPlane`.
 //! Not here: clocks, randomness, tasks, sockets, files.
 
+pub mod api;
 pub mod connection;
 pub mod data_plane;
 pub mod evidence;
+pub mod expr;
 pub mod hash;
 pub mod ids;
 pub mod inspection;
 pub mod ledger;
 pub mod machine;
 pub mod plan;
+pub mod planner;
+pub mod policy;
 pub mod problem;
+pub mod report;
 pub mod schedule;
 pub mod types;
 pub mod wire;

@@ -1,1 +1,3 @@
-//! x
+//! Nothing: the tests live in `suite/`.
+//!
+//! Real processes, independent readers, and the borders of the workspace.
