@@ -122,19 +122,38 @@ struct Folder {
     _lock: File,
 }
 
-impl LedgerDisk for Folder {
-    fn open(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
+impl Folder {
+    fn open_storage(&self, name: &str, create: bool) -> io::Result<Box<dyn StorageBackend>> {
         check_name(name)?;
-        let folder = self.root.join(LEDGER);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(folder.join(name))?;
-        sync_folder(&folder)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(0o600);
+        if create {
+            options.create(true).truncate(true);
+        }
+        let file = options.open(self.root.join(LEDGER).join(name))?;
         Ok(Box::new(FileBackend::new(file).map_err(io::Error::other)?))
+    }
+}
+
+impl LedgerDisk for Folder {
+    fn open(&self, name: &str) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        match self.open_storage(name, false) {
+            Ok(storage) => Ok(Some(storage)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
+        self.open_storage(name, true)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        check_name(from)?;
+        check_name(to)?;
+        let folder = self.root.join(LEDGER);
+        fs::rename(folder.join(from), folder.join(to))?;
+        sync_folder(&folder)
     }
 }
 

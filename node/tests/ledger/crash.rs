@@ -105,3 +105,20 @@ fn a_crash_during_the_recovery_from_a_crash_loses_nothing_either() {
         run(seed, check(&host, &mut promised, &format!("seed {seed}, once more")));
     }
 }
+
+#[test]
+fn these_checks_catch_a_disk_that_lies_about_syncing() {
+    let mut caught = 0;
+    for seed in 0..20 {
+        let (host, mut promised) = (MemoryHost::new(seed), Promised::default());
+        // The founding is honest, so that there is something to lose.
+        run(seed, check(&host, &mut promised, "founding"));
+        host.storage.lie_about_syncs();
+        crash_during(&host, seed, "lies", 40 + seed, &mut promised);
+        let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            run(seed, check(&host, &mut promised, "lies"));
+        }));
+        caught += u32::from(checked.is_err());
+    }
+    assert!(caught >= 15, "only {caught} of 20 lies were caught");
+}

@@ -41,7 +41,7 @@ fn many_proposals_at_once_share_few_commits() {
         let after = ledger.metrics().stats();
         assert_eq!(after.proposals, 3000);
         assert!(after.commits - before.commits <= 8, "{after:?}");
-        assert_eq!(after.commits - before.commits, after.batches);
+        assert!(after.batches <= after.commits - before.commits, "{after:?}");
         assert_eq!(after.propose.count, 3000);
         ledger.shutdown().await.unwrap();
     });

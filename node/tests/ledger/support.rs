@@ -51,8 +51,12 @@ pub(crate) fn run<T>(seed: u64, test: impl Future<Output = T>) -> T {
     builder.enable_all().start_paused(true).rng_seed(seed).build().unwrap().block_on(test)
 }
 
-/// Proposes all texts at once; the answers in their order.
+/// Proposes all texts at once, each in a task of its own; the answers in their order.
 pub(crate) async fn propose_all(ledger: &Registry, texts: &[String]) -> Vec<Result<(u64, String), LedgerError>> {
-    let calls = texts.iter().map(|text| ledger.propose(text.clone(), "test"));
-    futures::future::join_all(calls).await
+    let propose = |text: &String| {
+        let (ledger, text) = (ledger.clone(), text.clone());
+        tokio::spawn(async move { ledger.propose(text, "test").await })
+    };
+    let tasks: Vec<_> = texts.iter().map(propose).collect();
+    futures::future::join_all(tasks).await.into_iter().map(Result::unwrap).collect()
 }

@@ -32,10 +32,14 @@ struct Core {
     operations: u64,
     crash_at: Option<u64>,
     crashed: bool,
+    /// Syncs succeed and do nothing.
+    lying: bool,
     disks: BTreeMap<String, Disk>,
     files: BTreeMap<String, Vec<u8>>,
     /// The content before a change that its folder's sync did not yet make durable.
     unsynced_files: Vec<(String, Option<Vec<u8>>)>,
+    /// A disk that was renamed when the crash came: from, to.
+    unsynced_rename: Option<(String, String)>,
     /// A hash over all operations and their bytes.
     trace: Hash256,
 }
@@ -50,9 +54,11 @@ impl MemoryStorage {
             operations: 0,
             crash_at: None,
             crashed: false,
+            lying: false,
             disks: BTreeMap::new(),
             files: BTreeMap::new(),
             unsynced_files: Vec::new(),
+            unsynced_rename: None,
             trace: Hash256::default(),
         })))
     }
@@ -81,6 +87,12 @@ impl MemoryStorage {
         for disk in core.disks.values_mut() {
             disk.crash(&mut core.random);
         }
+        if let Some((from, to)) = core.unsynced_rename.take()
+            && core.random.next_u32().is_multiple_of(2)
+            && let Some(disk) = core.disks.remove(&to)
+        {
+            core.disks.insert(from, disk);
+        }
         while let Some((name, before)) = core.unsynced_files.pop() {
             if core.random.next_u32().is_multiple_of(2) {
                 // A folder's changes become durable in their order: all earlier ones are kept too.
@@ -107,6 +119,12 @@ impl MemoryStorage {
     #[must_use]
     pub fn trace(&self) -> Hash256 {
         self.lock().trace
+    }
+
+    /// From now on syncs of ledger disks succeed and do nothing: a device that no node can be safe on. For tests
+    /// that want to see their own checks fail.
+    pub fn lie_about_syncs(&self) {
+        self.lock().lying = true;
     }
 
     /// Overwrites bytes of a ledger disk behind everybody's back, durably.
@@ -186,14 +204,41 @@ pub(super) struct Handle {
     storage: MemoryStorage,
 }
 
+impl Handle {
+    fn opened(&self, name: &str) -> Box<dyn StorageBackend> {
+        let (generation, storage) = (self.generation, self.storage.clone());
+        Box::new(Opened { name: name.to_owned(), generation, storage })
+    }
+}
+
 impl LedgerDisk for Handle {
-    fn open(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
+    fn open(&self, name: &str) -> io::Result<Option<Box<dyn StorageBackend>>> {
+        check_name(name)?;
+        let core = self.storage.lock();
+        core.check(self.generation)?;
+        Ok(core.disks.contains_key(name).then(|| self.opened(name)))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
         check_name(name)?;
         let mut core = self.storage.lock();
         core.check(self.generation)?;
-        core.disks.entry(name.to_owned()).or_default();
-        let (generation, storage) = (self.generation, self.storage.clone());
-        Ok(Box::new(Opened { name: name.to_owned(), generation, storage }))
+        core.disks.insert(name.to_owned(), Disk::default());
+        Ok(self.opened(name))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        check_name(from)?;
+        check_name(to)?;
+        let mut core = self.storage.lock();
+        let last = core.operation(self.generation, "rename", 0, to.as_bytes())?;
+        let disk = core.disks.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        core.disks.insert(to.to_owned(), disk);
+        if last {
+            core.unsynced_rename = Some((from.to_owned(), to.to_owned()));
+            return Err(gone());
+        }
+        Ok(())
     }
 }
 
@@ -284,7 +329,9 @@ impl StorageBackend for Opened {
             if core.operation(self.generation, "sync", 0, &[])? {
                 return Err(gone());
             }
-            core.disks.get_mut(&self.name).ok_or_else(gone)?.sync();
+            if !core.lying {
+                core.disks.get_mut(&self.name).ok_or_else(gone)?.sync();
+            }
             Ok(())
         })
     }

@@ -2,7 +2,8 @@ use super::*;
 use crate::env::{FileMode, LedgerDisk, NodeFiles};
 
 fn disk(storage: &MemoryStorage) -> Box<dyn redb::StorageBackend> {
-    storage.handle().open("disk").unwrap()
+    let handle = storage.handle();
+    handle.open("disk").unwrap().unwrap_or_else(|| handle.create("disk").unwrap())
 }
 
 fn content(storage: &MemoryStorage) -> Vec<u8> {
@@ -99,6 +100,21 @@ fn a_node_file_has_its_old_content_or_its_new_one_after_a_crash() {
     }
     let expected = [(1, b"old".to_vec()), (2, b"new".to_vec()), (2, b"old".to_vec())];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_disk_has_its_old_name_or_its_new_one_after_a_crash() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..40 {
+        let storage = MemoryStorage::new(seed);
+        disk(&storage).set_len(5).unwrap();
+        storage.crash_at(1);
+        assert!(storage.handle().rename("disk", "final").is_err());
+        storage.restart();
+        let there = |name| storage.handle().open(name).unwrap().is_some();
+        seen.insert((there("disk"), there("final")));
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [(false, true), (true, false)]);
 }
 
 #[test]

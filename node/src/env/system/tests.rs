@@ -62,6 +62,22 @@ fn what_a_crash_left_of_a_file_in_writing_is_ignored_and_replaced() {
 }
 
 #[test]
+fn ledger_storage_is_created_renamed_and_opened() {
+    let folder = folder();
+    let system = SystemEnv::open(folder.path()).unwrap();
+    let disk: &dyn LedgerDisk = &*system.folder;
+    assert!(disk.open("a").unwrap().is_none());
+    disk.create("new").unwrap().write(0, b"honk").unwrap();
+    disk.rename("new", "a").unwrap();
+    assert!(disk.open("new").unwrap().is_none());
+    let mut bytes = [0; 4];
+    disk.open("a").unwrap().unwrap().read(0, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"honk");
+    assert_eq!(disk.create("a").unwrap().len().unwrap(), 0, "created anew means empty");
+    assert!(disk.open("../node/token").is_err());
+}
+
+#[test]
 fn random_bytes_differ() {
     let folder = folder();
     let system = SystemEnv::open(folder.path()).unwrap();

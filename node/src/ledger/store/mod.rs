@@ -7,20 +7,23 @@ mod meter;
 mod tables;
 mod writer;
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use redb::{Builder, Database, ReadTransaction, ReadableDatabase};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, StorageBackend};
 use skein_protocol::hash::Hash256;
 pub(crate) use tables::{Stored, StoredSnapshot};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{LedgerError, LedgerMetrics};
-use crate::env::{Clock, Env};
+use crate::env::{Env, LedgerDisk};
 
 /// redb's cache. Log entries and blobs are read rarely; this keeps the upper pages of its trees.
 const CACHE_BYTES: usize = 16 << 20;
 /// Writes that wait for the writer; further ones wait to wait. Each is one caller's, and callers are bounded.
 const QUEUED_WRITES: usize = 1024;
+/// Ending of the name of a database that is being made.
+const UNFINISHED: &str = ".unfinished";
 
 /// A change of the stored ledger.
 #[derive(Debug)]
@@ -80,8 +83,8 @@ impl Store {
         let (disk, clock) = (env.ledger_disk.clone(), env.clock.clone());
         let (named, metered) = (name.to_owned(), metrics.clone());
         let opened = env.blocking.call(move || {
-            let backend = disk.open(&named).map_err(|error| error.to_string())?;
-            open_database(backend, clock, metered).map_err(|error| error.to_string())
+            let meter = |backend| meter::Metered { backend, clock: clock.clone(), metrics: metered.clone() };
+            open_database(disk.as_ref(), &named, meter).map_err(|error| error.to_string())
         });
         let does_not_open = |why| LedgerError::DoesNotOpen { name: name.to_owned(), why };
         let (database, stored) = match opened.await {
@@ -178,15 +181,26 @@ impl Store {
 
 const CLOSED: &str = "the ledger is closed";
 
+/// A database is made under another name and gets its own when it is complete: redb cannot open one that a crash
+/// left half made, and must not be told to make one where one was.
 fn open_database(
-    backend: Box<dyn redb::StorageBackend>,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<LedgerMetrics>,
+    disk: &dyn LedgerDisk,
+    name: &str,
+    meter: impl Fn(Box<dyn StorageBackend>) -> meter::Metered,
 ) -> Result<(Database, Stored), redb::Error> {
-    let database = Builder::new()
-        .set_cache_size(CACHE_BYTES)
-        .create_with_backend(meter::Metered { backend, clock, metrics })?;
-    tables::create_missing(&database)?;
+    let open = |backend| Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(meter(backend));
+    let backend = match disk.open(name)? {
+        Some(backend) => backend,
+        None => {
+            let unfinished = format!("{name}{UNFINISHED}");
+            let database = open(disk.create(&unfinished)?)?;
+            tables::create(&database)?;
+            database.close()?;
+            disk.rename(&unfinished, name)?;
+            disk.open(name)?.ok_or(io::Error::from(io::ErrorKind::NotFound))?
+        }
+    };
+    let database = open(backend)?;
     let stored = tables::stored(&database.begin_read()?)?;
     Ok((database, stored))
 }

@@ -3,10 +3,7 @@
 //! `log`: index to entry. `meta`: vote, positions, identity, what the snapshot covers. `snapshot`: the
 //! snapshot in pieces. `blobs`: hash to content. All values but blobs are frames of `protocol::wire`.
 
-use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
-    WriteTransaction,
-};
+use redb::{Database, ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use skein_protocol::hash::Hash256;
 
 use super::Write;
@@ -44,12 +41,7 @@ pub(crate) struct StoredSnapshot {
 }
 
 /// Creates the tables of a new database.
-pub(super) fn create_missing(database: &Database) -> Result<(), redb::Error> {
-    match database.begin_read()?.open_table(BLOBS) {
-        Ok(_) => return Ok(()),
-        Err(TableError::TableDoesNotExist(_)) => {}
-        Err(error) => return Err(error.into()),
-    }
+pub(super) fn create(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     transaction.open_table(LOG)?;
     transaction.open_table(META)?;
