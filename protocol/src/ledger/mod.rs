@@ -14,6 +14,8 @@ mod apply;
 mod due;
 #[cfg(test)]
 pub(crate) mod scenario;
+#[cfg(test)]
+mod tests;
 
 pub use entry::{Answer, Entry};
 pub use migration::{BatchState, Migration, Phase};

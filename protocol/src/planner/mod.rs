@@ -8,6 +8,8 @@ mod conversion;
 mod rules;
 pub mod script;
 mod stages;
+#[cfg(test)]
+mod tests;
 
 use crate::ids::{Generation, MigrationId, TableName};
 use crate::inspection::{DescribedBy, Inspection};
