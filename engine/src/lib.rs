@@ -2,6 +2,7 @@
 //!
 //! In: requests of the control plane. Out: staged files, evidence, tables. Not here: decisions, the ledger, clusters.
 
+pub mod checksum;
 pub mod failure;
 pub mod files;
 pub mod types;
