@@ -39,8 +39,8 @@ def write(work: Work) -> dict:
     expected: dict[str, list[int]] = {}
     names = [name for name, _ in work.columns()]
     for name, folder in work.tables():
-        target = work.create(catalog, name)
-        data = Path(target.location().removeprefix("file://")) / "data"
+        transaction = work.begin(catalog, name)
+        data = Path(transaction.table_metadata.location.removeprefix("file://")) / "data"
         data.mkdir(parents=True)
         partitions = work.partitions(folder)
         every = [f for _, files in partitions for f in files]
@@ -56,7 +56,9 @@ def write(work: Work) -> dict:
                 path = data / f"{PARTITION_COLUMN}={value}"
                 path.mkdir()
                 connection.execute(f"COPY ({query}) TO '{path}/data.parquet' ({WRITE})")
-        target.add_files(sorted(f"file://{p}" for p in data.rglob("*.parquet")), check_duplicate_files=False)
+        files = sorted(f"file://{path}" for path in data.rglob("*.parquet"))
+        transaction.add_files(files, check_duplicate_files=False)
+        transaction.commit_transaction()
     return {"connection": connection, "expected": expected, "catalog": catalog}
 
 

@@ -58,17 +58,13 @@ def write(work: Work) -> dict:
     expected = {}
     for name, folder in work.tables():
         partitions = work.partitions(folder)
-        profiles = []
         small = sum(len(files) for _, files in partitions) <= FEW_FILES
-        target = work.create(catalog, name)
-        with target.transaction() as transaction:
+        with work.begin(catalog, name) as transaction:
             for chosen in [partitions] if small else [[p] for p in partitions]:
                 table = read(work, chosen)
                 transaction.append(table)
                 if work.clean:
-                    profiles.append(table)
                     expected[name] = merge(expected.get(name), profile([table]))
-                    profiles.clear()
     return {"catalog": catalog, "expected": expected}
 
 

@@ -20,7 +20,7 @@ from typing import Callable
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import Table
+from pyiceberg.table import CreateTableTransaction, Table
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import DoubleType, IntegerType, LongType, NestedField, StringType, TimestampType
 
@@ -79,8 +79,12 @@ class Work:
         return made
 
     def create(self, catalog: SqlCatalog, name: str) -> Table:
-        """An empty target table."""
+        """An empty target table, committed."""
         return catalog.create_table(name, self.schema(), partition_spec=self.spec(), properties=PROPERTIES)
+
+    def begin(self, catalog: SqlCatalog, name: str) -> CreateTableTransaction:
+        """A target table whose creation and content are one commit."""
+        return catalog.create_table_transaction(name, self.schema(), partition_spec=self.spec(), properties=PROPERTIES)
 
 
 def spent() -> dict:
