@@ -20,7 +20,7 @@ pub(super) fn int(value: impl Into<Option<i32>>) -> ArrayRef {
     Arc::new(Int32Array::from(vec![value.into()]))
 }
 
-fn bigint(value: i64) -> ArrayRef {
+pub(super) fn bigint(value: i64) -> ArrayRef {
     Arc::new(Int64Array::from(vec![value]))
 }
 
@@ -28,27 +28,27 @@ pub(super) fn text(value: &str) -> ArrayRef {
     Arc::new(StringArray::from(vec![value]))
 }
 
-fn binary(value: &[u8]) -> ArrayRef {
+pub(super) fn binary(value: &[u8]) -> ArrayRef {
     Arc::new(BinaryArray::from(vec![value]))
 }
 
-fn double(value: f64) -> ArrayRef {
+pub(super) fn double(value: f64) -> ArrayRef {
     Arc::new(Float64Array::from(vec![value]))
 }
 
-fn boolean(value: bool) -> ArrayRef {
+pub(super) fn boolean(value: bool) -> ArrayRef {
     Arc::new(BooleanArray::from(vec![value]))
 }
 
-fn date(days: i32) -> ArrayRef {
+pub(super) fn date(days: i32) -> ArrayRef {
     Arc::new(Date32Array::from(vec![days]))
 }
 
-fn timestamp(micros: i64) -> ArrayRef {
+pub(super) fn timestamp(micros: i64) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from(vec![micros]))
 }
 
-fn decimal(precision: u8, scale: i8, unscaled: i128) -> ArrayRef {
+pub(super) fn decimal(precision: u8, scale: i8, unscaled: i128) -> ArrayRef {
     Arc::new(Decimal128Array::from(vec![unscaled]).with_precision_and_scale(precision, scale).unwrap())
 }
 
@@ -64,7 +64,7 @@ fn ints(items: &[Option<i32>]) -> ArrayRef {
 }
 
 /// One row: a list of lists.
-fn grid(lists: &[Option<&[i32]>]) -> ArrayRef {
+pub(super) fn grid(lists: &[Option<&[i32]>]) -> ArrayRef {
     let items = lists.iter().map(|list| list.map(|list| list.iter().copied().map(Some).collect::<Vec<_>>()));
     list(Arc::new(ListArray::from_iter_primitive::<arrow::datatypes::Int32Type, _, _>(items)))
 }
@@ -86,7 +86,7 @@ pub(super) fn map(pairs: &[(&str, Option<i32>)]) -> ArrayRef {
 }
 
 /// One row: a struct, or null.
-fn structure(valid: bool, columns: Vec<ArrayRef>) -> ArrayRef {
+pub(super) fn structure(valid: bool, columns: Vec<ArrayRef>) -> ArrayRef {
     let field = |(i, column): (usize, &ArrayRef)| Field::new(format!("f{i}"), column.data_type().clone(), true);
     let fields: Fields = columns.iter().enumerate().map(field).collect();
     Arc::new(StructArray::new(fields, columns, Some(NullBuffer::from(vec![valid]))))

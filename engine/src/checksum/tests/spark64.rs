@@ -8,8 +8,8 @@ use serde_json::Value;
 use skein_protocol::evidence::SparkSum;
 use skein_protocol::types::DataType;
 
-use super::look_alikes::{int, list, text};
-use super::{all, batch, data, json, parquet, spark64};
+use super::look_alikes::{bigint, binary, boolean, date, decimal, double, grid, int, list, structure, text, timestamp};
+use super::{all, batch, data, json, parquet, row128, spark64};
 use crate::checksum::{SparkHasher, spark_query};
 
 /// The sample's columns as a Hive metastore would describe them.
@@ -127,9 +127,29 @@ fn int_rows() -> ArrayRef {
 
 #[test]
 fn what_spark64_cannot_see_is_as_the_page_says() {
-    let hash = |columns: Vec<ArrayRef>| spark64(&batch(columns))[0];
-    let null_int: ArrayRef = Arc::new(Int32Array::from(vec![None]));
-    assert_eq!(hash(vec![int(1), null_int.clone()]), hash(vec![null_int, int(1)]));
-    assert_eq!(hash(vec![text("1234")]), hash(vec![int(i32::from_le_bytes(*b"1234"))]));
-    assert_ne!(hash(vec![text("ab"), text("c")]), hash(vec![text("a"), text("bc")]));
+    let same = |one: Vec<ArrayRef>, two: Vec<ArrayRef>| {
+        assert_ne!(row128(&batch(one.clone())), row128(&batch(two.clone())));
+        assert_eq!(spark64(&batch(one)), spark64(&batch(two)));
+    };
+    let ints = |items: &[Option<i32>]| list(Arc::new(Int32Array::from(items.to_vec())));
+    let null_in_struct = structure(true, vec![int(None)]);
+    same(vec![int(1), int(None)], vec![int(None), int(1)]);
+    same(vec![ints(&[])], vec![int(None)]);
+    same(vec![ints(&[None])], vec![ints(&[])]);
+    same(vec![null_in_struct], vec![structure(false, vec![int(7)])]);
+    same(vec![grid(&[Some(&[1]), Some(&[2])])], vec![grid(&[Some(&[1, 2])])]);
+    same(vec![ints(&[Some(1), Some(2)])], vec![int(1), int(2)]);
+    same(vec![double(0.0)], vec![double(-0.0)]);
+    same(vec![boolean(true)], vec![int(1)]);
+    same(vec![date(5)], vec![int(5)]);
+    same(vec![timestamp(5)], vec![bigint(5)]);
+    same(vec![decimal(18, 2, 100)], vec![bigint(100)]);
+    same(vec![decimal(38, 0, 100)], vec![decimal(38, 2, 100)]);
+    same(vec![text("1234")], vec![int(i32::from_le_bytes(*b"1234"))]);
+    same(vec![text("abc")], vec![binary(b"abc")]);
+
+    let different = |one: ArrayRef, two: ArrayRef| assert_ne!(spark64(&batch(vec![one])), spark64(&batch(vec![two])));
+    different(int(5), bigint(5));
+    different(decimal(18, 0, 5), decimal(19, 0, 5));
+    assert_ne!(spark64(&batch(vec![text("ab"), text("c")])), spark64(&batch(vec![text("a"), text("bc")])));
 }
