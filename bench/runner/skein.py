@@ -52,8 +52,7 @@ def policy(clean: bool, validate: bool) -> dict:
 def node_config(source: Path, out: Path, port: int) -> dict:
     """The node's configuration: all defaults but where things are."""
     return {
-        "data": str(out / "node"),
-        "listen": f"127.0.0.1:{port}",
+        "node": {"dataDir": str(out / "node"), "listen": f"127.0.0.1:{port}"},
         "connections": {
             "legacy": {"kind": "hive-files", "warehouse": str(source)},
             "lake": {

@@ -8,6 +8,7 @@ Not here: the printed table (`report.py`).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -128,10 +129,14 @@ class Bench:
 
 
 def data(generator: Path, folder: Path, dataset: str, scale: float, seed: int) -> tuple[Path, dict]:
-    """The dataset's warehouse, made once and kept; and its facts."""
-    home = folder / f"{dataset}-{scale:g}-{seed}"
+    """The dataset's warehouse, made once and kept until the generator changes; and its facts."""
+    sources = b"".join(path.read_bytes() for path in sorted((BENCH / "src").glob("*.rs")))
+    name = f"{dataset}-{scale:g}-{seed}"
+    home = folder / f"{name}-{hashlib.sha256(sources).hexdigest()[:8]}"
     if not home.exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in folder.glob(f"{name}-*"):
+            shutil.rmtree(stale)
         command = [str(generator), "generate", dataset, "--out", str(home), "--scale", str(scale), "--seed", str(seed)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return home / "warehouse", json.loads((home / "facts.json").read_text())

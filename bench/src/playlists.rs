@@ -18,9 +18,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use crate::random::Random;
 use crate::shape::Shape;
 
-/// Owners and titles that occur in the data; the first ones often, the last ones seldom.
+/// Owners that occur in the data; the first ones often, the last ones seldom.
 const OWNERS: u64 = 2_000_000;
-const TITLES: u64 = 30_000;
+/// Ids ascend with gaps of this size, as a sequence that many writers draw ranges from.
+const ID_GAP: u64 = 1 << 16;
 /// One genre in so many is null, and one duration.
 const ONE_NULL_GENRE_IN: u64 = 33;
 const ONE_NULL_DURATION_IN: u64 = 100;
@@ -31,16 +32,52 @@ const MINUTES_PER_DAY: i64 = 1_440;
 pub(crate) const FIRST_DAY: i64 = 19_723;
 
 const MOODS: [&str; 16] = [
-    "Quiet", "Summer", "Late Night", "Sunday", "Rainy Day", "Deep", "Golden", "Electric", "Café", "Old School",
-    "Lost", "Morning", "Endless", "Velvet", "Neon", "Faraway",
+    "Quiet",
+    "Summer",
+    "Late Night",
+    "Sunday",
+    "Rainy Day",
+    "Deep",
+    "Golden",
+    "Electric",
+    "Café",
+    "Old School",
+    "Lost",
+    "Morning",
+    "Endless",
+    "Velvet",
+    "Neon",
+    "Faraway",
 ];
 const THINGS: [&str; 16] = [
     "Drive", "Mix", "Sessions", "Coffee", "Workout", "Focus", "Memories", "Party", "Beats", "Roads", "Dreams",
     "Kitchen", "Rhythms", "Harbour", "Letters", "Horizon",
 ];
 const GENRES: [&str; 24] = [
-    "pop", "rock", "jazz", "folk", "house", "techno", "hip hop", "soul", "funk", "reggae", "classical", "opera",
-    "ambient", "metal", "punk", "blues", "country", "latin", "afrobeat", "k-pop", "schlager", "chanson", "fado", "indie",
+    "pop",
+    "rock",
+    "jazz",
+    "folk",
+    "house",
+    "techno",
+    "hip hop",
+    "soul",
+    "funk",
+    "reggae",
+    "classical",
+    "opera",
+    "ambient",
+    "metal",
+    "punk",
+    "blues",
+    "country",
+    "latin",
+    "afrobeat",
+    "k-pop",
+    "schlager",
+    "chanson",
+    "fado",
+    "indie",
 ];
 
 /// The columns of the files.
@@ -83,11 +120,10 @@ pub(crate) fn batch(shape: &Shape, table: u32, partition: u32, rows: Range<u64>)
     for row in rows {
         let row = origin(shape, table, partition, row);
         let mut random = Random::of(&[shape.seed, u64::from(table), u64::from(partition), row, 2]);
-        // Ascending with gaps, as a sequence that many writers share; the low digits keep rows apart.
-        ids.append_value(((i64::from(partition) + 1) << 32) + i64::try_from(row * 16 + random.below(16))?);
+        ids.append_value(((i64::from(partition) + 1) << 40) + i64::try_from(row * ID_GAP + random.below(ID_GAP))?);
         owners.append_value(1_000 + i64::try_from(random.skewed(OWNERS))?);
         text.clear();
-        write_title(&mut text, random.skewed(TITLES));
+        write_title(&mut text, random.skewed(shape.titles));
         titles.append_value(&text);
         match random.below(ONE_NULL_GENRE_IN) {
             0 => genres.append_null(),
@@ -137,11 +173,8 @@ pub(crate) fn date_text(days: i64) -> String {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month + 2) / 5 + 1;
-    let (year, month) = if month < 10 {
-        (year_of_era + era * 400, month + 3)
-    } else {
-        (year_of_era + era * 400 + 1, month - 9)
-    };
+    let (year, month) =
+        if month < 10 { (year_of_era + era * 400, month + 3) } else { (year_of_era + era * 400 + 1, month - 9) };
     format!("{year:04}-{month:02}-{day:02}")
 }
 

@@ -13,6 +13,9 @@ const A_ROWS: u64 = 10_000_000;
 /// Tables of B at full size, and rows of each.
 const B_TABLES: u32 = 1_500;
 const B_ROWS: u64 = 10_000;
+/// Titles to choose from: what makes a row of each dataset as large as it should be.
+const A_TITLES: u64 = 45_000;
+const B_TITLES: u64 = 12_000;
 /// One row in so many is an exact copy of another one of its partition.
 const ONE_DUPLICATE_IN: u64 = 50;
 
@@ -43,18 +46,20 @@ pub(crate) struct Shape {
     pub(crate) files_per_partition: u32,
     /// One row in so many is a copy.
     pub(crate) one_duplicate_in: u64,
+    /// Different titles.
+    pub(crate) titles: u64,
 }
 
 impl Shape {
     /// The dataset at a share of its full size.
     pub(crate) fn of(dataset: Dataset, scale: f64, seed: u64) -> Self {
         let share = |full: f64| (full * scale).round().max(1.0);
-        let (tables, rows_per_table, partitions, files_per_partition) = match dataset {
-            Dataset::A => (1, share(A_ROWS as f64) as u64, 30, 2),
-            Dataset::B => (share(f64::from(B_TABLES)) as u32, B_ROWS, 3, 1),
+        let (tables, rows_per_table, partitions, files_per_partition, titles) = match dataset {
+            Dataset::A => (1, share(A_ROWS as f64) as u64, 30, 2, A_TITLES),
+            Dataset::B => (share(f64::from(B_TABLES)) as u32, B_ROWS, 3, 1, B_TITLES),
         };
         let one_duplicate_in = ONE_DUPLICATE_IN;
-        Self { dataset, seed, tables, rows_per_table, partitions, files_per_partition, one_duplicate_in }
+        Self { dataset, seed, tables, rows_per_table, partitions, files_per_partition, one_duplicate_in, titles }
     }
 
     /// The table's name inside the database.

@@ -96,11 +96,8 @@ pub(crate) fn write(out: &Path, shape: &Shape, threads: usize) -> Result<Facts> 
 
 fn write_partition(base: &Path, shape: &Shape, table: u32, partition: u32, totals: &Totals) -> Result<()> {
     let day = date_text(FIRST_DAY + i64::from(partition));
-    let folder = base
-        .join("warehouse")
-        .join(format!("{DATABASE}.db"))
-        .join(shape.table_name(table))
-        .join(format!("dt={day}"));
+    let folder =
+        base.join("warehouse").join(format!("{DATABASE}.db")).join(shape.table_name(table)).join(format!("dt={day}"));
     fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     for file in 0..shape.files_per_partition {
         let rows = shape.rows_of_file(partition, file);
