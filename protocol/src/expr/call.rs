@@ -76,7 +76,11 @@ impl Converter {
 
     fn function(&mut self, expr: &Expr, call: &SqlFunction) -> Node {
         let [ObjectNamePart::Identifier(ident)] = call.name.0.as_slice() else {
-            return self.refuse(expr, format!("`{}` is not on the list of functions", short(&call.name.to_string())), "");
+            return self.refuse(
+                expr,
+                format!("`{}` is not on the list of functions", short(&call.name.to_string())),
+                "",
+            );
         };
         let at = ident.span.start;
         let name = ident.value.to_lowercase();
@@ -84,9 +88,13 @@ impl Converter {
             return self.refuse_at(at, unstable(&name), "write the value itself");
         }
         let aggregate = aggregate_named(&name);
-        let plain = call.filter.is_none() && call.over.is_none() && call.null_treatment.is_none() && call.within_group.is_empty();
+        let plain = call.filter.is_none()
+            && call.over.is_none()
+            && call.null_treatment.is_none()
+            && call.within_group.is_empty();
         if !plain || call.parameters != FunctionArguments::None || call.uses_odbc_syntax {
-            let hint = if aggregate.is_some() { "for a part of the rows: count_if(...), or CASE in the argument" } else { "" };
+            let hint =
+                if aggregate.is_some() { "for a part of the rows: count_if(...), or CASE in the argument" } else { "" };
             return self.refuse_at(at, "OVER, FILTER, WITHIN GROUP and the like are not allowed", hint);
         }
         let FunctionArguments::List(list) = &call.args else {
@@ -97,7 +105,8 @@ impl Converter {
         }
         let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
         if let Some(aggregate) = aggregate {
-            return self.within_aggregate(at, |converter| converter.aggregate(at, &name, aggregate, distinct, &list.args));
+            return self
+                .within_aggregate(at, |converter| converter.aggregate(at, &name, aggregate, distinct, &list.args));
         }
         if distinct {
             return self.refuse_at(at, "DISTINCT is for aggregates", "");
@@ -112,7 +121,14 @@ impl Converter {
         self.scalar(at, &name, &arguments)
     }
 
-    fn aggregate(&mut self, at: Location, name: &str, function: Aggregate, distinct: bool, args: &[FunctionArg]) -> Node {
+    fn aggregate(
+        &mut self,
+        at: Location,
+        name: &str,
+        function: Aggregate,
+        distinct: bool,
+        args: &[FunctionArg],
+    ) -> Node {
         let argument = match args {
             [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] if function == Aggregate::Count && !distinct => None,
             [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] => Some(argument),

@@ -191,7 +191,11 @@ impl Converter {
             Value::Boolean(truth) => Node::Boolean(*truth),
             Value::Number(number, false) => Node::Number(number.clone()),
             Value::SingleQuotedString(text) => Node::Text(text.clone()),
-            _ => self.refuse(expr, "this kind of literal is not allowed", "write numbers as digits and texts in single quotes"),
+            _ => self.refuse(
+                expr,
+                "this kind of literal is not allowed",
+                "write numbers as digits and texts in single quotes",
+            ),
         }
     }
 
@@ -204,7 +208,9 @@ impl Converter {
 
     fn unary(&mut self, expr: &Expr, op: UnaryOperator, operand: &Expr) -> Node {
         match op {
-            UnaryOperator::Not | UnaryOperator::BangNot => Node::Not(Box::new(self.shaped(operand, Shape::Boolean, "NOT"))),
+            UnaryOperator::Not | UnaryOperator::BangNot => {
+                Node::Not(Box::new(self.shaped(operand, Shape::Boolean, "NOT")))
+            }
             UnaryOperator::Minus => Node::Negate(Box::new(self.shaped(operand, Shape::Number, "`-`"))),
             UnaryOperator::Plus => self.shaped(operand, Shape::Number, "`+`"),
             _ => self.refuse(expr, format!("the operator `{op}` is not allowed"), ""),
@@ -255,7 +261,12 @@ impl Converter {
         Node::Like { value, pattern, any_case, negated }
     }
 
-    fn case(&mut self, operand: Option<&Expr>, branches: &[sqlparser::ast::CaseWhen], otherwise: Option<&Expr>) -> Node {
+    fn case(
+        &mut self,
+        operand: Option<&Expr>,
+        branches: &[sqlparser::ast::CaseWhen],
+        otherwise: Option<&Expr>,
+    ) -> Node {
         let searched = operand.is_none();
         let operand = operand.map(|operand| Box::new(self.expr(operand)));
         let mut translated = Vec::with_capacity(branches.len());
@@ -298,7 +309,8 @@ impl Converter {
                 | DataType::Timestamp),
             ) => known,
             _ => {
-                let hint = "boolean, tinyint, smallint, int, bigint, float, double, decimal(p,s), string, date, timestamp";
+                let hint =
+                    "boolean, tinyint, smallint, int, bigint, float, double, decimal(p,s), string, date, timestamp";
                 self.refuse(expr, format!("nothing can be cast to {data_type} here"), hint);
                 DataType::String
             }

@@ -151,8 +151,21 @@ const UNSTABLE: &[&str] = &[
 ];
 
 /// Units that `date_trunc`, `date_part` and `extract` know.
-pub(super) const TIME_UNITS: &[&str] =
-    &["year", "quarter", "month", "week", "day", "dow", "doy", "hour", "minute", "second", "millisecond", "microsecond", "epoch"];
+pub(super) const TIME_UNITS: &[&str] = &[
+    "year",
+    "quarter",
+    "month",
+    "week",
+    "day",
+    "dow",
+    "doy",
+    "hour",
+    "minute",
+    "second",
+    "millisecond",
+    "microsecond",
+    "epoch",
+];
 
 /// The functions that expressions may call, by name.
 pub fn function_names() -> impl Iterator<Item = &'static str> {

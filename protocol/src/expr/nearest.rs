@@ -12,9 +12,11 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         return None;
     }
     let wanted = plain(word);
-    let best = known.into_iter().map(|candidate| (distance(&wanted, &plain(candidate)), candidate)).min_by_key(|(d, _)| *d);
+    let best =
+        known.into_iter().map(|candidate| (distance(&wanted, &plain(candidate)), candidate)).min_by_key(|(d, _)| *d);
     let allowed = if wanted.len() <= 3 { 1 } else { 1 + wanted.len() / 4 };
-    best.filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len()).map(|(_, candidate)| candidate)
+    best.filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len())
+        .map(|(_, candidate)| candidate)
 }
 
 /// Edits (insert, remove, replace, swap neighbours) between two words.

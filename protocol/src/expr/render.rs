@@ -48,7 +48,9 @@ fn bond(node: &Node) -> Bond {
         Node::Binary(_, Operator::Concat, _) => Bond::Concat,
         Node::Binary(_, Operator::Plus | Operator::Minus, _) => Bond::Sum,
         Node::Binary(_, Operator::Times | Operator::Divide | Operator::Modulo, _) => Bond::Product,
-        Node::Binary(..) | Node::Is { .. } | Node::Like { .. } | Node::In { .. } | Node::Between { .. } => Bond::Predicate,
+        Node::Binary(..) | Node::Is { .. } | Node::Like { .. } | Node::In { .. } | Node::Between { .. } => {
+            Bond::Predicate
+        }
         Node::Negate(_) => Bond::Sign,
         _ => Bond::Atom,
     }
@@ -127,7 +129,9 @@ impl Renderer<'_> {
                 self.text(" AND ");
                 self.operand(high, Bond::Concat);
             }
-            Node::Case { operand, branches, otherwise } => self.case(operand.as_deref(), branches, otherwise.as_deref()),
+            Node::Case { operand, branches, otherwise } => {
+                self.case(operand.as_deref(), branches, otherwise.as_deref())
+            }
             Node::Cast { value, to, lenient } => {
                 self.text(if *lenient { "TRY_CAST(" } else { "CAST(" });
                 self.node(value);
@@ -139,20 +143,26 @@ impl Renderer<'_> {
                 self.list(arguments);
                 self.text(")");
             }
-            Node::Aggregate { function, distinct, argument } => self.aggregate(*function, *distinct, argument.as_deref()),
+            Node::Aggregate { function, distinct, argument } => {
+                self.aggregate(*function, *distinct, argument.as_deref())
+            }
         }
     }
 
     fn binary(&mut self, left: &Node, operator: Operator, right: &Node, own: Bond) {
         // Chains of one operator lean to the left, as they are read; comparisons make no chains.
-        let chains = own != Bond::Predicate;
-        self.operand(left, if chains { own } else { Bond::Concat });
+        let least = match own {
+            Bond::Predicate => Bond::Concat,
+            // Readers differ in how tightly || binds beside + and *.
+            Bond::Concat if bond(left) != Bond::Concat => Bond::Atom,
+            _ => own,
+        };
+        self.operand(left, least);
         let _ = write!(self.out, " {} ", operator.sql());
         let tighter = match own {
             Bond::Or => Bond::And,
             Bond::And => Bond::Not,
             Bond::Predicate => Bond::Concat,
-            // Readers differ in how tightly || binds beside + and *.
             Bond::Concat => Bond::Atom,
             Bond::Sum => Bond::Product,
             _ => Bond::Sign,

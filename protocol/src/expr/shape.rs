@@ -14,6 +14,8 @@ pub(super) enum Shape {
     Text,
     /// Dates and timestamps.
     Time,
+    /// A number or a time: what arithmetic over columns gives.
+    Measure,
     /// Anything: depends on a column's type, or is null.
     Unknown,
 }
@@ -21,7 +23,9 @@ pub(super) enum Shape {
 impl Shape {
     /// True unless it is certainly something else.
     pub(super) fn may_be(self, wanted: Self) -> bool {
-        self == wanted || self == Self::Unknown
+        self == wanted
+            || self == Self::Unknown
+            || (self == Self::Measure && matches!(wanted, Self::Number | Self::Time))
     }
 
     /// In words.
@@ -31,6 +35,7 @@ impl Shape {
             Self::Number => "a number",
             Self::Text => "a text",
             Self::Time => "a date or timestamp",
+            Self::Measure => "a number or a time",
             Self::Unknown => "a value",
         }
     }
@@ -47,7 +52,7 @@ impl Shape {
             Node::Binary(left, operator, right) if operator.is_arithmetic() => {
                 // Dates can be subtracted; all other arithmetic gives numbers.
                 let times = [left, right].iter().any(|side| Self::of(side).may_be(Self::Time));
-                if times { Self::Unknown } else { Self::Number }
+                if times { Self::Measure } else { Self::Number }
             }
             Node::Binary(_, super::tree::Operator::Concat, _) => Self::Text,
             Node::Binary(..) => Self::Boolean,

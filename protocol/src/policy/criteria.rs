@@ -228,8 +228,12 @@ impl Decode for Validate {
 impl Decode for Check {
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Self {
         decoder.object(node, |fields| {
-            let name = |node: &Node, decoder: &mut Decoder<'_>| decoder.parse(node, PolicyCode::PolicyBadName, names::label_value);
-            let sql = |node: &Node, decoder: &mut Decoder<'_>| decoder.predicate(node, Kind::Aggregate).unwrap_or_else(always);
+            let name = |node: &Node, decoder: &mut Decoder<'_>| {
+                decoder.parse(node, PolicyCode::PolicyBadName, names::label_value)
+            };
+            let sql = |node: &Node, decoder: &mut Decoder<'_>| {
+                decoder.predicate(node, Kind::Aggregate).unwrap_or_else(always)
+            };
             Self {
                 name: fields.with("name", name).flatten(),
                 sql: fields.with("sql", sql).unwrap_or_else(|| fields.required("sql")),

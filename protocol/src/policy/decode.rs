@@ -98,7 +98,12 @@ impl<'t> Decoder<'t> {
     }
 
     /// A text in a form of its own.
-    pub(super) fn parse<T>(&mut self, node: &Node, code: PolicyCode, parse: impl FnOnce(&str) -> Result<T, BadText>) -> Option<T> {
+    pub(super) fn parse<T>(
+        &mut self,
+        node: &Node,
+        code: PolicyCode,
+        parse: impl FnOnce(&str) -> Result<T, BadText>,
+    ) -> Option<T> {
         let text = self.text(node)?;
         match parse(text) {
             Ok(value) => Some(value),
@@ -135,7 +140,12 @@ impl<'t> Decoder<'t> {
         }
         let close = nearest(text, names()).map(|name| format!("did you mean `{name}`? "));
         let hint = format!("{}one of: {}", close.unwrap_or_default(), names().collect::<Vec<_>>().join(", "));
-        self.report(node.at, PolicyCode::PolicyUnknownValue, format!("`{text}` is not a value of this key"), Some(hint));
+        self.report(
+            node.at,
+            PolicyCode::PolicyUnknownValue,
+            format!("`{text}` is not a value of this key"),
+            Some(hint),
+        );
         None
     }
 
@@ -229,7 +239,12 @@ impl<'n, 't> Fields<'_, 'n, 't> {
         let items = self.with(key, |node, decoder| {
             let empty = matches!(&node.value, Value::List(items) if items.is_empty());
             if empty {
-                decoder.report(node.at, PolicyCode::PolicyOutOfRange, "the list is empty; at least one item is needed", None);
+                decoder.report(
+                    node.at,
+                    PolicyCode::PolicyOutOfRange,
+                    "the list is empty; at least one item is needed",
+                    None,
+                );
             }
             distinct(node, decoder)
         });
@@ -240,7 +255,11 @@ impl<'n, 't> Fields<'_, 'n, 't> {
     }
 
     /// A key that is read in its own way; absent when the key is missing or has no value.
-    pub(super) fn with<T>(&mut self, key: &'static str, read: impl FnOnce(&'n Node, &mut Decoder<'_>) -> T) -> Option<T> {
+    pub(super) fn with<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&'n Node, &mut Decoder<'_>) -> T,
+    ) -> Option<T> {
         if !self.known.contains(&key) {
             self.known.push(key);
         }
@@ -300,19 +319,22 @@ impl<'n, 't> Fields<'_, 'n, 't> {
     }
 }
 
-/// A list; items that stand in it twice are noted.
+/// A list; items that stand in it twice are noted. Broken items are equal to nothing.
 pub(super) fn distinct<T: Decode + PartialEq>(node: &Node, decoder: &mut Decoder<'_>) -> Vec<T> {
-    let items = Vec::<T>::decode(node, decoder);
-    if let Value::List(nodes) = &node.value {
-        for (index, (node, item)) in nodes.iter().zip(&items).enumerate() {
-            if items[..index].contains(item) && *item != T::blank() {
-                decoder.within(Step::Index(index), |decoder| {
-                    decoder.report(node.at, PolicyCode::PolicyDuplicate, "this stands in the list already", None);
-                });
+    let Value::List(nodes) = &node.value else { return Vec::decode(node, decoder) };
+    let mut items: Vec<(T, bool)> = Vec::with_capacity(nodes.len());
+    for (index, node) in nodes.iter().enumerate() {
+        decoder.within(Step::Index(index), |decoder| {
+            let before = decoder.errors.len();
+            let item = T::decode(node, decoder);
+            let good = decoder.errors.len() == before;
+            if good && items.iter().any(|(earlier, good)| *good && *earlier == item) {
+                decoder.report(node.at, PolicyCode::PolicyDuplicate, "this stands in the list already", None);
             }
-        }
+            items.push((item, good));
+        });
     }
-    items
+    items.into_iter().map(|(item, _)| item).collect()
 }
 
 impl Decode for bool {

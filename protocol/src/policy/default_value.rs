@@ -91,7 +91,9 @@ fn canonical(text: &str, meaning: Meaning, data_type: &DataType) -> Result<Strin
     let refused = |what: &str| Err(BadText::new(format!("`{text}` is no value of type {data_type}: {what}")));
     match data_type {
         DataType::String if meaning == Meaning::Text => Ok(text.to_owned()),
-        DataType::String => refused("a text is expected").map_err(|bad| bad.hint(format!("put it in quotes: \"{text}\""))),
+        DataType::String => {
+            refused("a text is expected").map_err(|bad| bad.hint(format!("put it in quotes: \"{text}\"")))
+        }
         DataType::Boolean => match text.to_ascii_lowercase().as_str() {
             truth @ ("true" | "false") => Ok(truth.to_owned()),
             _ => refused("true or false is expected"),
@@ -128,7 +130,8 @@ fn canonical(text: &str, meaning: Meaning, data_type: &DataType) -> Result<Strin
             Some(value) => Ok(format!("{value}Z")),
             None => refused("an instant such as 2024-01-31T12:00:00Z is expected"),
         },
-        _ => Err(BadText::new(format!("columns of type {data_type} can be added with null only")).hint("leave `default` out")),
+        _ => Err(BadText::new(format!("columns of type {data_type} can be added with null only"))
+            .hint("leave `default` out")),
     }
 }
 
@@ -223,7 +226,12 @@ mod tests {
             ("1.505", number, "decimal(4,2)", None),
             ("-007", Meaning::Integer(Some(-7)), "decimal(1,0)", Some("-7")),
             ("100", Meaning::Integer(Some(100)), "decimal(4,2)", None),
-            ("12345678901234567890123456789012345678", Meaning::Integer(None), "decimal(38,0)", Some("12345678901234567890123456789012345678")),
+            (
+                "12345678901234567890123456789012345678",
+                Meaning::Integer(None),
+                "decimal(38,0)",
+                Some("12345678901234567890123456789012345678"),
+            ),
             ("1e3", number, "decimal(10,2)", None),
             ("5.0", number, "decimal(1,0)", Some("5")),
             ("2024-02-29", Meaning::Text, "date", Some("2024-02-29")),

@@ -55,7 +55,7 @@ choice! {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
     /// Unique in a fleet: 1 to 63 lower-case letters, digits and inner hyphens.
-    #[schemars(regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
+    #[schemars(with = "String", regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
     pub name: PolicyName,
     /// The team or person whose datasets these are; they approve its plans.
     #[schemars(regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9_.:/@+-]{0,127}$"))]

@@ -144,7 +144,9 @@ impl fmt::Display for Path {
         for (position, step) in self.0.iter().enumerate() {
             match step {
                 Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(key) if key.is_empty() || key.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_') => {
+                Step::Key(key)
+                    if key.is_empty() || key.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_') =>
+                {
                     write!(f, "[{key:?}]")?;
                 }
                 Step::Key(key) => write!(f, "{}{key}", if position == 0 { "" } else { "." })?,

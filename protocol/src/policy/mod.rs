@@ -25,8 +25,8 @@ mod tree;
 
 pub use clean::{CleanRule, Direction, Duplicates, KeepOne, Nulls, OrderBy};
 pub use criteria::{
-    Approval, Approver, BatchComparison, Check, FinalComparison, MAX_ATTEMPTS, MAX_PARALLEL, MAX_PRIORITY, OnDifference, Run,
-    Tolerances, Validate,
+    Approval, Approver, BatchComparison, Check, FinalComparison, MAX_ATTEMPTS, MAX_PARALLEL, MAX_PRIORITY,
+    OnDifference, Run, Tolerances, Validate,
 };
 pub use decode::BadText;
 pub use default_value::{DefaultValue, MAX_DEFAULT_CHARS};
@@ -35,8 +35,8 @@ pub use error::{PolicyCode, PolicyError};
 pub use names::{MAX_COLUMN_CHARS, MAX_LABEL_CHARS, MAX_NAME_CHARS, MAX_OWNER_CHARS, MAX_PROSE_CHARS};
 pub use quantity::{MAX_MEMORY_BYTES, MIN_MEMORY_BYTES, MemorySize, Percent};
 pub use rules::{
-    AddColumn, CastColumn, CharRule, DropColumn, IfExists, IfMissing, IntegerRule, RenameColumn, SchemaRules, TimestampRule,
-    TypeRules,
+    AddColumn, CastColumn, CharRule, DropColumn, IfExists, IfMissing, IntegerRule, RenameColumn, SchemaRules,
+    TimestampRule, TypeRules,
 };
 pub use selection::{Glob, MAX_GLOB_CHARS, Source};
 pub use target::{MAX_TEMPLATE_CHARS, NameTemplate, PartitionBy, Partitioning, PartitioningMode, Target};
@@ -70,7 +70,11 @@ pub fn parse(text: &str) -> Result<Policy, Vec<PolicyError>> {
         if errors.iter().any(|error| is_within(&path, &error.path)) {
             continue;
         }
-        let at = root.locate(&finding.path);
+        let node = root.locate(&finding.path);
+        let at = match (&node.value, finding.within) {
+            (tree::Value::Scalar(scalar), Some((line, column))) => scalar.position_of(text, line, column),
+            _ => node.at,
+        };
         let (code, message, hint) = (finding.code, finding.message, finding.hint);
         errors.push(PolicyError { code, message, path, line: at.line, column: at.column, hint });
     }
@@ -80,11 +84,17 @@ pub fn parse(text: &str) -> Result<Policy, Vec<PolicyError>> {
 /// The JSON Schema of policy documents, for editors. It says less than [`parse`] checks, and nothing that [`parse`] does not.
 #[must_use]
 pub fn json_schema() -> serde_json::Value {
-    let mut schema = schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Policy>().to_value();
-    if let Some(root) = schema.as_object_mut() {
-        root.insert("title".to_owned(), "Skein migration policy".into());
+    let settings = schemars::generate::SchemaSettings::draft2020_12();
+    let mut schema = settings.into_generator().into_root_schema_for::<Policy>().to_value();
+    let mut named = serde_json::Map::new();
+    for key in ["$schema", "title", "description"] {
+        let value = if key == "title" { Some("Skein migration policy".into()) } else { schema.get(key).cloned() };
+        named.extend(value.map(|value| (key.to_owned(), value)));
     }
-    schema
+    for (key, value) in schema.as_object_mut().into_iter().flatten() {
+        named.entry(key.as_str()).or_insert_with(|| value.take());
+    }
+    serde_json::Value::Object(named)
 }
 
 fn in_order(mut errors: Vec<PolicyError>) -> Vec<PolicyError> {

@@ -24,7 +24,9 @@ pub(super) fn dns_label(text: &str) -> Result<String, BadText> {
     if formed && !long {
         return Ok(text.to_owned());
     }
-    let bad = BadText::new(format!("{text:?} is no name: 1 to {MAX_NAME_CHARS} lower-case letters, digits and inner hyphens"));
+    let bad = BadText::new(format!(
+        "{text:?} is no name: 1 to {MAX_NAME_CHARS} lower-case letters, digits and inner hyphens"
+    ));
     let fixed: String = text.to_ascii_lowercase().chars().map(|c| if inner(c) { c } else { '-' }).collect();
     let fixed = fixed.trim_matches('-');
     Err(if fixed.is_empty() || long { bad } else { bad.hint(format!("for example `{fixed}`")) })

@@ -39,14 +39,16 @@ impl FromStr for MemorySize {
         let hint = "for example 512MiB";
         let unit = UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)));
         let Some((digits, unit)) = unit else {
-            return Err(BadText::new(format!("`{text}` is no amount of memory: a whole number with KiB, MiB or GiB")).hint(hint));
+            return Err(BadText::new(format!("`{text}` is no amount of memory: a whole number with KiB, MiB or GiB"))
+                .hint(hint));
         };
         let count = digits.trim_end();
         let count: Option<u64> = if count.starts_with('+') { None } else { count.parse().ok() };
         match count.and_then(|count| count.checked_mul(*unit)) {
             Some(bytes) if (MIN_MEMORY_BYTES..=MAX_MEMORY_BYTES).contains(&bytes) => Ok(Self { bytes }),
             Some(_) => Err(BadText::new(format!("`{text}` is out of range: 16MiB to 1024GiB"))),
-            None => Err(BadText::new(format!("`{text}` is no amount of memory: a whole number with KiB, MiB or GiB")).hint(hint)),
+            None => Err(BadText::new(format!("`{text}` is no amount of memory: a whole number with KiB, MiB or GiB"))
+                .hint(hint)),
         }
     }
 }
@@ -123,7 +125,9 @@ impl TryFrom<f64> for Percent {
         }
         let millionths = (percent * MILLIONTHS).round();
         if (millionths / MILLIONTHS - percent).abs() > 1e-9 {
-            return Err(BadText::new(format!("{percent} is too precise: percentages have at most four digits behind the point")));
+            return Err(BadText::new(format!(
+                "{percent} is too precise: percentages have at most four digits behind the point"
+            )));
         }
         // Between 0 and 1,000,000 by the check above.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]

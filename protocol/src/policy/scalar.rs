@@ -186,7 +186,10 @@ fn is_fraction(digits: &str) -> bool {
     };
     let numeric = |text: &str| text.chars().all(|c| c.is_ascii_digit());
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    numeric(whole) && numeric(fraction) && !(whole.is_empty() && fraction.is_empty()) && exponent.is_none_or(|e| !e.is_empty() && numeric(e))
+    numeric(whole)
+        && numeric(fraction)
+        && !(whole.is_empty() && fraction.is_empty())
+        && exponent.is_none_or(|e| !e.is_empty() && numeric(e))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub const MAX_GLOB_CHARS: usize = 513;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Source {
     /// Name of a connection in the nodes' configuration.
+    #[schemars(with = "String", regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
     pub connection: ConnectionName,
     /// Datasets to migrate: those that match at least one of these patterns.
     #[schemars(length(min = 1))]
@@ -116,7 +117,9 @@ impl FromStr for Glob {
             let bad = BadText::new(format!("{text:?} is no pattern over `database.table`: one dot is expected"));
             return Err(match parts.as_slice() {
                 ["*" | "**"] => bad.hint("for everything: \"*.*\""),
-                [name] if !name.is_empty() => bad.hint(format!("for a whole database: \"{name}.*\"; for a table in any: \"*.{name}\"")),
+                [name] if !name.is_empty() => {
+                    bad.hint(format!("for a whole database: \"{name}.*\"; for a table in any: \"*.{name}\""))
+                }
                 _ => bad,
             });
         };

@@ -23,6 +23,7 @@ pub const MAX_TEMPLATE_CHARS: usize = 255;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
     /// Name of a connection in the nodes' configuration.
+    #[schemars(with = "String", regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
     pub connection: ConnectionName,
     /// The target's name, made from the dataset's.
     #[serde(default)]
@@ -193,7 +194,11 @@ impl Decode for Target {
     }
 
     fn blank() -> Self {
-        Self { connection: ConnectionName::blank(), name: NameTemplate::default(), partitioning: Partitioning::default() }
+        Self {
+            connection: ConnectionName::blank(),
+            name: NameTemplate::default(),
+            partitioning: Partitioning::default(),
+        }
     }
 }
 
@@ -213,7 +218,12 @@ impl Decode for Partitioning {
             Value::List(items) => {
                 if items.is_empty() {
                     let hint = Some("for no partitions: none".to_owned());
-                    decoder.report(node.at, PolicyCode::PolicyOutOfRange, "the list of partition fields is empty", hint);
+                    decoder.report(
+                        node.at,
+                        PolicyCode::PolicyOutOfRange,
+                        "the list of partition fields is empty",
+                        hint,
+                    );
                 }
                 Self::Fields(Vec::decode(node, decoder))
             }
@@ -286,7 +296,8 @@ mod tests {
 
     #[test]
     fn templates_of_another_form_are_refused() {
-        for template in ["", "{table}", "a.b.{table}", "a.{tabel}", "a.{table", "a b.{table}", ".{table}", "a.{table}}"] {
+        for template in ["", "{table}", "a.b.{table}", "a.{tabel}", "a.{table", "a b.{table}", ".{table}", "a.{table}}"]
+        {
             assert!(template.parse::<NameTemplate>().is_err(), "{template}");
         }
     }

@@ -60,12 +60,14 @@ pub(super) struct Entry {
 }
 
 impl Node {
-    /// The place that `path` leads to, or the last one on the way that exists. For a mapping's value, that of the value.
-    pub(super) fn locate(&self, path: &Path) -> Position {
+    /// The value that `path` leads to, or the last one on the way that exists.
+    pub(super) fn locate(&self, path: &Path) -> &Self {
         let mut node = self;
         for step in path.steps() {
             let next = match (step, &node.value) {
-                (Step::Key(key), Value::Map(entries)) => entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value),
+                (Step::Key(key), Value::Map(entries)) => {
+                    entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value)
+                }
                 (Step::Index(index), Value::List(items)) => items.get(*index),
                 _ => None,
             };
@@ -74,7 +76,7 @@ impl Node {
                 None => break,
             }
         }
-        node.at
+        node
     }
 
     fn count(&self) -> usize {
@@ -101,9 +103,10 @@ pub(super) fn read(text: &str, errors: &mut Vec<PolicyError>) -> Result<Node, Po
         return Err(fault(PolicyCode::PolicyTooLarge, Position::START, message, None));
     }
     refuse_control_characters(text)?;
-    let mut builder = Builder { open: Vec::new(), anchors: HashMap::new(), values: 0, root: None, documents: 0, errors };
+    let mut builder =
+        Builder { open: Vec::new(), anchors: HashMap::new(), values: 0, root: None, documents: 0, errors };
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| syntax(&error))?;
+        let (event, span) = event.map_err(|error| syntax(text, &error))?;
         builder.event(event, span)?;
     }
     builder.root.ok_or_else(|| fault(PolicyCode::PolicySyntax, Position::START, "the document is empty", None))
@@ -137,8 +140,12 @@ fn refuse_control_characters(text: &str) -> Result<(), PolicyError> {
     Ok(())
 }
 
-fn syntax(error: &ScanError) -> PolicyError {
+fn syntax(text: &str, error: &ScanError) -> PolicyError {
     let info = error.info();
+    let at = within(text, Position::of(error.marker()));
+    if info.contains("recursion limit") {
+        return too_deep(at);
+    }
     let hint = if info.contains("tab") {
         Some("indent with spaces")
     } else if info.contains("mapping values are not allowed") {
@@ -148,7 +155,18 @@ fn syntax(error: &ScanError) -> PolicyError {
     } else {
         None
     };
-    fault(PolicyCode::PolicySyntax, Position::of(error.marker()), info, hint)
+    fault(PolicyCode::PolicySyntax, at, info, hint)
+}
+
+/// The parser places errors at the end of a text one line or more behind it.
+fn within(text: &str, at: Position) -> Position {
+    let lines = text.lines().count().max(1);
+    if usize::try_from(at.line).is_ok_and(|line| line <= lines) {
+        return at;
+    }
+    let last = text.lines().last().map_or(0, |line| line.chars().count());
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Position { line: number(lines), column: number(last).saturating_add(1) }
 }
 
 /// A list or mapping that is not yet closed.
@@ -201,7 +219,12 @@ impl Builder<'_> {
             },
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
-                    return Err(fault(PolicyCode::PolicySyntax, at, "the alias stands within what it stands for", None));
+                    return Err(fault(
+                        PolicyCode::PolicySyntax,
+                        at,
+                        "the alias stands within what it stands for",
+                        None,
+                    ));
                 };
                 if self.open.len() + node.depth() > MAX_DOCUMENT_DEPTH {
                     return Err(too_deep(at));
@@ -242,7 +265,10 @@ impl Builder<'_> {
                 },
                 Some((key, key_at)) => match entries.iter().find(|entry| entry.key == key) {
                     Some(first) => {
-                        let message = format!("the key `{key}` stands here again; it stands in line {} already", first.key_at.line);
+                        let message = format!(
+                            "the key `{key}` stands here again; it stands in line {} already",
+                            first.key_at.line
+                        );
                         let mut error = fault(PolicyCode::PolicyDuplicate, key_at, message, None);
                         error.path = path_of(&self.open, &key);
                         self.errors.push(error);
