@@ -2,7 +2,14 @@
 //!
 //! In: requests of the control plane. Out: staged files, evidence, tables. Not here: decisions, the ledger, clusters.
 
+pub mod batch;
 pub mod checksum;
+pub mod engine;
 pub mod failure;
 pub mod files;
+pub mod iceberg;
+pub mod script;
+pub mod sample;
+pub mod source;
+pub mod transform;
 pub mod types;
