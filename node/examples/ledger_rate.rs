@@ -76,7 +76,9 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         let env = SystemEnv::open(&folder)?.env(Arc::new(NoDataPlane));
         let ledger = Ledger::<Bytes>::open(&env, LedgerConfig::default()).await?;
-        println!("in flight  blobs  proposals/s   fsyncs  proposals/sync  fsync p50us  answer p99us (both since start)");
+        println!(
+            "in flight  blobs  proposals/s   fsyncs  proposals/sync  fsync p50us  answer p99us (both since start)"
+        );
         for (in_flight, blobs) in [(1, false), (16, false), (128, false), (1024, false), (1, true), (128, true)] {
             measure(&ledger, in_flight, blobs).await?;
         }

@@ -166,8 +166,7 @@ pub fn decode<T: DeserializeOwned>(kind: Kind, frame: &[u8]) -> Result<T, WireEr
     if flags != NO_FLAGS {
         return Err(WireError::Flags { found: flags });
     }
-    let (value, read) = decode_payload(payload)
-        .map_err(|error| WireError::Damaged { kind, why: error.to_string() })?;
+    let (value, read) = decode_payload(payload).map_err(|error| WireError::Damaged { kind, why: error.to_string() })?;
     match payload.len() - read {
         0 => Ok(value),
         bytes => Err(WireError::Trailing { kind, bytes }),
@@ -182,22 +181,35 @@ pub fn decode<T: DeserializeOwned>(kind: Kind, frame: &[u8]) -> Result<T, WireEr
 /// When the value does not encode, is too large, or does not come back.
 pub fn check_storable<T: Serialize + DeserializeOwned>(kind: Kind, value: &T) -> Result<Vec<u8>, WireError> {
     let frame = encode(kind, value)?;
-    let back: T = decode(kind, &frame)
-        .map_err(|error| WireError::NotStorable { kind, why: format!("it does not read back: {error}") })?;
-    if encode(kind, &back)? != frame {
-        return Err(WireError::NotStorable { kind, why: "it reads back as another value".to_owned() });
-    }
+    check_reads_back::<T>(kind, &frame)?;
     Ok(frame)
+}
+
+/// Makes sure that a frame, just encoded from a `T`, reads back as one whose frame is the same again.
+///
+/// # Errors
+/// When it does not.
+pub fn check_reads_back<T: Serialize + DeserializeOwned>(kind: Kind, frame: &[u8]) -> Result<(), WireError> {
+    let back: T = decode(kind, frame)
+        .map_err(|error| WireError::NotStorable { kind, why: format!("it does not read back: {error}") })?;
+    if encode(kind, &back)? == frame {
+        return Ok(());
+    }
+    Err(WireError::NotStorable { kind, why: "it reads back as another value".to_owned() })
 }
 
 fn decode_payload<T: DeserializeOwned>(payload: &[u8]) -> Result<(T, usize), bincode::error::DecodeError> {
     use bincode::config::standard;
     use bincode::serde::decode_from_slice;
-    match payload.len() {
-        0..=SMALL => decode_from_slice(payload, standard().with_limit::<{ SMALL * MEMORY_PER_BYTE }>()),
-        ..=MEDIUM => decode_from_slice(payload, standard().with_limit::<{ MEDIUM * MEMORY_PER_BYTE }>()),
-        ..=LARGE => decode_from_slice(payload, standard().with_limit::<{ LARGE * MEMORY_PER_BYTE }>()),
-        _ => decode_from_slice(payload, standard().with_limit::<{ MAX_FRAME_BYTES * MEMORY_PER_BYTE }>()),
+    let bytes = payload.len();
+    if bytes <= SMALL {
+        decode_from_slice(payload, standard().with_limit::<{ SMALL * MEMORY_PER_BYTE }>())
+    } else if bytes <= MEDIUM {
+        decode_from_slice(payload, standard().with_limit::<{ MEDIUM * MEMORY_PER_BYTE }>())
+    } else if bytes <= LARGE {
+        decode_from_slice(payload, standard().with_limit::<{ LARGE * MEMORY_PER_BYTE }>())
+    } else {
+        decode_from_slice(payload, standard().with_limit::<{ MAX_FRAME_BYTES * MEMORY_PER_BYTE }>())
     }
 }
 
@@ -234,17 +246,20 @@ mod tests {
     fn the_bytes_of_a_frame_never_change() {
         assert_eq!(encode(Kind::LogEntry, &Shape::Unit).unwrap(), [1, 1, 0, 0]);
         assert_eq!(encode(Kind::Vote, &Shape::One(300)).unwrap(), [1, 2, 0, 1, 251, 44, 1]);
-        let golden = [
-            &[1, 7, 0, 2, 5][..], b"geese", &[1, 5, 2, 1], b"a", &[2, 1, 2, 1], b"b", &[0],
-        ];
+        let golden = [&[1, 7, 0, 2, 5][..], b"geese", &[1, 5, 2, 1], b"a", &[2, 1, 2, 1], b"b", &[0]];
         assert_eq!(encode(Kind::Proposal, &many()).unwrap(), golden.concat());
     }
 
     #[test]
     fn numbers_of_kinds_never_change() {
         let kinds = [
-            Kind::LogEntry, Kind::Vote, Kind::LogPosition, Kind::SnapshotMeta, Kind::Snapshot,
-            Kind::LedgerIdentity, Kind::Proposal,
+            Kind::LogEntry,
+            Kind::Vote,
+            Kind::LogPosition,
+            Kind::SnapshotMeta,
+            Kind::Snapshot,
+            Kind::LedgerIdentity,
+            Kind::Proposal,
         ];
         assert_eq!(kinds.map(|kind| kind as u8), [1, 2, 3, 4, 5, 6, 7]);
     }

@@ -33,10 +33,7 @@ impl dyn Blocking {
     ///
     /// # Errors
     /// When the work panicked, or was never run. In the first case its effects may have happened.
-    pub async fn call<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, BlockingError> {
+    pub async fn call<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, BlockingError> {
         let (answer, answered) = oneshot::channel();
         let work = move || {
             let result = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| panic_text(panic.as_ref()));

@@ -20,7 +20,9 @@ use redb::backends::FileBackend;
 use skein_protocol::data_plane::DataPlane;
 
 use super::files::{check_length, check_name};
-use super::{Blocking, ByteStream, Clock, Entropy, Env, FileMode, LedgerDisk, Network, NodeFiles, StreamListener, Work};
+use super::{
+    Blocking, ByteStream, Clock, Entropy, Env, FileMode, LedgerDisk, Network, NodeFiles, StreamListener, Work,
+};
 
 /// The file whose lock says that a node runs on the folder.
 const LOCK: &str = "lock";
@@ -252,9 +254,7 @@ struct SystemEntropy {
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        (&self.generator)
-            .read_exact(bytes)
-            .expect("the kernel's generator, once open, has bytes without end");
+        (&self.generator).read_exact(bytes).expect("the kernel's generator, once open, has bytes without end");
     }
 }
 

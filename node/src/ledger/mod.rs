@@ -97,7 +97,8 @@ impl<F: Fold> Ledger<F> {
         self.0.proposer.propose(entry, actor).await
     }
 
-    /// Looks at the state. Nothing is applied meanwhile: look, take what you need, and return.
+    /// Looks at the state. Nothing is applied meanwhile: look, take what you need, and return; do not call the ledger
+    /// from within.
     pub fn read<R>(&self, look: impl FnOnce(&F) -> R) -> R {
         self.0.view.read(|_, state| look(state))
     }

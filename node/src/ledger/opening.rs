@@ -62,12 +62,8 @@ async fn start<F: Fold>(
         let load = move || View::<F>::new(snapshot.as_ref());
         Arc::new(env.blocking.call(load).await??)
     };
-    let machine = Machine {
-        view: view.clone(),
-        store: store.clone(),
-        blocking: env.blocking.clone(),
-        metrics: metrics.clone(),
-    };
+    let machine =
+        Machine { view: view.clone(), store: store.clone(), blocking: env.blocking.clone(), metrics: metrics.clone() };
     let replayed_to = log.last_index();
     let raft = Raft::new(boot.node.0, raft_config(config)?, NoPeers, log, machine).await;
     let raft = raft.map_err(|error| fatal(&error))?;

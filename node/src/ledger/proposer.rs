@@ -22,6 +22,9 @@ use crate::env::{Clock, Env};
 /// Proposals that are under way at once; further callers wait. Bounds the memory of a flood, and stays far
 /// below the answers that the fold remembers.
 pub const MAX_IN_FLIGHT: usize = 1024;
+/// After this many bytes of proposals a snapshot is due, however few entries they were in: bounds the log on the
+/// disk and the time to replay it.
+const SNAPSHOT_BYTES: usize = 64 << 20;
 /// Proposals in one batch: a batch is one entry of the log, applied in one go.
 const BATCH_PROPOSALS: usize = 512;
 /// Bytes of proposals in one batch. One more proposal of the largest size still fits into a log entry.
@@ -82,8 +85,13 @@ impl<F: Fold> Proposer<F> {
     pub(crate) async fn propose(&self, entry: F::Entry, actor: &str) -> Result<Answered<F>, LedgerError> {
         let since = self.clock.monotonic();
         let _permit = self.permits.acquire().await.map_err(|_| LedgerError::Stopping)?;
-        let proposal =
-            Proposal { session: self.session, sequence: 0, at_millis: self.clock.wall_millis(), actor: actor.to_owned(), entry };
+        let proposal = Proposal {
+            session: self.session,
+            sequence: 0,
+            at_millis: self.clock.wall_millis(),
+            actor: actor.to_owned(),
+            entry,
+        };
         // An entry that does not read back would stop every voter at every start. Not on our watch.
         let frame = wire::check_storable(Kind::Proposal, &proposal);
         let bytes = frame.map_err(|source| LedgerError::NotStorable { source })?.len();
@@ -126,6 +134,7 @@ struct Task<F: Fold> {
 impl<F: Fold> Task<F> {
     async fn run(self, mut queued: mpsc::UnboundedReceiver<Waiting<F>>) {
         let mut held = None;
+        let mut bytes_since_snapshot = 0;
         loop {
             let first = match held.take() {
                 Some(first) => first,
@@ -142,7 +151,12 @@ impl<F: Fold> Task<F> {
             let proposals = waiting.iter().map(|waiting| waiting.proposal.clone()).collect();
             let batch = Arc::new(Batch { session: self.session, settled_below, proposals });
             let outcome = self.propose(&batch).await;
+            bytes_since_snapshot += waiting.iter().map(|waiting| waiting.bytes).sum::<usize>();
             self.answer(waiting, outcome);
+            // If openraft is gone, the next batch says so.
+            if bytes_since_snapshot > SNAPSHOT_BYTES && self.raft.trigger().snapshot().await.is_ok() {
+                bytes_since_snapshot = 0;
+            }
         }
     }
 
@@ -155,7 +169,9 @@ impl<F: Fold> Task<F> {
                 Ok(Ok(response)) => return Ok(response.data),
                 // openraft is gone; only opening the ledger anew helps, and then the log tells.
                 Ok(Err(RaftError::Fatal(fatal))) => return Err(LedgerError::Unknown { why: fatal.to_string() }),
-                Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => "this node does not lead".to_owned(),
+                Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
+                    "this node does not lead".to_owned()
+                }
                 Ok(Err(RaftError::APIError(error))) => error.to_string(),
                 Err(_) => "no quorum in time".to_owned(),
             };

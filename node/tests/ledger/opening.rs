@@ -93,6 +93,18 @@ fn two_ledgers_in_one_process_do_not_know_of_each_other() {
 }
 
 #[test]
+fn a_ledger_that_is_open_already_is_not_opened_twice() {
+    let host = used(1);
+    run(2, async {
+        let ledger = open(&host).await.unwrap();
+        let refused = open(&host).await.unwrap_err();
+        assert!(matches!(refused, LedgerError::DoesNotOpen { .. }), "{refused}");
+        ledger.propose("unharmed".to_owned(), "test").await.unwrap();
+        ledger.shutdown().await.unwrap();
+    });
+}
+
+#[test]
 fn a_ledger_that_does_not_open_is_a_typed_error_with_its_code() {
     let host = used(1);
     host.storage.damage(LEDGER_NAME, 0, b"this is no database");

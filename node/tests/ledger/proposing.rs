@@ -1,13 +1,16 @@
 //! Proposals: order, batches, answers, limits.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use skein_node::env::memory::MemoryHost;
+use skein_node::env::{Blocking, Work};
 use skein_node::ledger::{Ledger, LedgerConfig, LedgerError};
 use skein_protocol::data_plane::Outcome;
 use skein_protocol::wire::Kind;
 
-use crate::support::{env, open, propose_all, run};
+use crate::support::{Registry, env, open, propose_all, run};
 
 #[test]
 fn proposals_get_indexes_without_gaps_and_the_folds_answers() {
@@ -63,6 +66,66 @@ fn a_proposal_that_its_caller_gave_up_is_applied_once() {
     });
 }
 
+/// Blocking work that takes a while when it is told to.
+#[derive(Debug)]
+struct Slow {
+    inner: Arc<dyn Blocking>,
+    next_takes: Mutex<Duration>,
+}
+
+impl Blocking for Slow {
+    fn run(&self, work: Work) -> BoxFuture<'_, ()> {
+        let takes = std::mem::take(&mut *self.next_takes.lock().unwrap());
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            tokio::time::sleep(takes).await;
+            inner.run(work).await;
+        })
+    }
+}
+
+#[test]
+fn a_proposal_whose_outcome_is_unknown_is_proposed_again_and_applied_once() {
+    let host = MemoryHost::new(1);
+    run(1, async {
+        let mut env = env(&host);
+        let slow = Arc::new(Slow { inner: env.blocking.clone(), next_takes: Mutex::default() });
+        env.blocking = slow.clone();
+        let ledger: Registry = Ledger::open(&env, LedgerConfig::default()).await.unwrap();
+        // The commit takes longer than a try, and shorter than the caller is willing to wait.
+        *slow.next_takes.lock().unwrap() = Duration::from_secs(15);
+        assert_eq!(ledger.propose("once".to_owned(), "test").await.unwrap(), (1, "once@1".to_owned()));
+        let stats = ledger.metrics().stats();
+        assert_eq!((stats.retries, stats.repeated, stats.proposals), (1, 1, 1));
+        assert_eq!(ledger.read(|state| state.indexes["once"].clone()), [1]);
+        assert_eq!(ledger.propose("next".to_owned(), "test").await.unwrap().0, 2);
+        ledger.shutdown().await.unwrap();
+    });
+    run(2, async {
+        let ledger = open(&host).await.unwrap();
+        assert_eq!(ledger.read(|state| state.indexes["once"].clone()), [1], "replaying gives the same");
+        ledger.shutdown().await.unwrap();
+    });
+}
+
+#[test]
+fn a_proposal_that_finds_no_quorum_in_time_ends_as_unknown() {
+    let host = MemoryHost::new(1);
+    run(1, async {
+        let mut env = env(&host);
+        let slow = Arc::new(Slow { inner: env.blocking.clone(), next_takes: Mutex::default() });
+        env.blocking = slow.clone();
+        let ledger: Registry = Ledger::open(&env, LedgerConfig::default()).await.unwrap();
+        *slow.next_takes.lock().unwrap() = Duration::from_secs(100);
+        let failed = ledger.propose("late".to_owned(), "test").await.unwrap_err();
+        assert_eq!(failed.outcome(), Outcome::Unknown, "{failed}");
+        // It was recorded all the same, as the state tells later.
+        ledger.watch().wait_for(|index| *index == 1).await.unwrap();
+        assert_eq!(ledger.propose("next".to_owned(), "test").await.unwrap().0, 2);
+        ledger.shutdown().await.unwrap();
+    });
+}
+
 #[test]
 fn an_entry_that_is_too_large_is_refused_and_nothing_else_is_harmed() {
     let host = MemoryHost::new(1);
@@ -77,6 +140,7 @@ fn an_entry_that_is_too_large_is_refused_and_nothing_else_is_harmed() {
             answer.unwrap();
         }
         assert_eq!(ledger.read_at(|index, _| index), 6);
+        assert!(ledger.metrics().stats().batches >= 3, "half a log entry holds two of them");
         ledger.shutdown().await.unwrap();
     });
 }

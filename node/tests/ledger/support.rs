@@ -44,7 +44,6 @@ pub(crate) async fn open(host: &MemoryHost) -> Result<Registry, LedgerError> {
 }
 
 /// Runs on a paused runtime whose scheduling follows from `seed`; the runtime is gone afterwards.
-#[expect(clippy::disallowed_methods, reason = "the test is the caller that owns the runtime")]
 pub(crate) fn run<T>(seed: u64, test: impl Future<Output = T>) -> T {
     let seed = tokio::runtime::RngSeed::from_bytes(&seed.to_le_bytes());
     let mut builder = tokio::runtime::Builder::new_current_thread();

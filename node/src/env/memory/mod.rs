@@ -8,6 +8,7 @@
 
 mod clock;
 mod entropy;
+mod handle;
 mod inline;
 mod network;
 mod no_data_plane;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use skein_protocol::data_plane::{
     BatchRequest, BatchResult, CollectRequest, Collected, DataPlane, Failure, InspectRequest, LoadedTable, ReadRequest,
-    Registered, RegisterRequest, ReplaceRequest, Replaced, SelectRequest, StageRequest, StagedTable, TableReading,
+    RegisterRequest, Registered, ReplaceRequest, Replaced, SelectRequest, StageRequest, StagedTable, TableReading,
     TombstoneRequest,
 };
 use skein_protocol::ids::{ConnectionName, TableName};

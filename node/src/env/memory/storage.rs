@@ -1,20 +1,18 @@
 //! The storage of one machine in memory: ledger disks and node files, one count of operations, one crash.
 //!
 //! In: operations of the node; from the test, when to crash. Out: their results, which are errors from the
-//! crash on. Holds: [`MemoryStorage`]. Not here: what a crash does to one disk (`undo`).
+//! crash on. Holds: [`MemoryStorage`]. Not here: what a crash does to one disk (`undo`), the traits (`handle`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use redb::StorageBackend;
 use skein_protocol::hash::Hash256;
 
+use super::handle::Handle;
 use super::undo::Disk;
-use crate::env::files::{check_length, check_name};
-use crate::env::{FileMode, LedgerDisk, NodeFiles};
 
 /// The storage of one machine. Clones are the same storage.
 ///
@@ -25,21 +23,23 @@ use crate::env::{FileMode, LedgerDisk, NodeFiles};
 pub struct MemoryStorage(Arc<Mutex<Core>>);
 
 #[derive(Debug)]
-struct Core {
+pub(super) struct Core {
     random: ChaCha8Rng,
     /// Handles of earlier generations fail for ever.
-    generation: u64,
+    pub(super) generation: u64,
     operations: u64,
     crash_at: Option<u64>,
     crashed: bool,
     /// Syncs succeed and do nothing.
-    lying: bool,
-    disks: BTreeMap<String, Disk>,
-    files: BTreeMap<String, Vec<u8>>,
+    pub(super) lying: bool,
+    pub(super) disks: BTreeMap<String, Disk>,
+    /// Disks that are open: as on a real machine, a database has one user.
+    pub(super) open: BTreeSet<String>,
+    pub(super) files: BTreeMap<String, Vec<u8>>,
     /// The content before a change that its folder's sync did not yet make durable.
     unsynced_files: Vec<(String, Option<Vec<u8>>)>,
     /// A disk that was renamed when the crash came: from, to.
-    unsynced_rename: Option<(String, String)>,
+    pub(super) unsynced_rename: Option<(String, String)>,
     /// A hash over all operations and their bytes.
     trace: Hash256,
 }
@@ -56,6 +56,7 @@ impl MemoryStorage {
             crashed: false,
             lying: false,
             disks: BTreeMap::new(),
+            open: BTreeSet::new(),
             files: BTreeMap::new(),
             unsynced_files: Vec::new(),
             unsynced_rename: None,
@@ -104,6 +105,7 @@ impl MemoryStorage {
             };
         }
         core.unsynced_files.clear();
+        core.open.clear();
         core.generation += 1;
         core.crashed = false;
         core.crash_at = None;
@@ -146,16 +148,16 @@ impl MemoryStorage {
     }
 
     pub(super) fn handle(&self) -> Arc<Handle> {
-        Arc::new(Handle { generation: self.lock().generation, storage: self.clone() })
+        Arc::new(Handle::new(self.lock().generation, self.clone()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Core> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Core {
-    fn check(&self, generation: u64) -> io::Result<()> {
+    pub(super) fn check(&self, generation: u64) -> io::Result<()> {
         if self.crashed || generation != self.generation {
             return Err(gone());
         }
@@ -163,7 +165,7 @@ impl Core {
     }
 
     /// Counts an operation that is about to change something; whether it is the last.
-    fn operation(&mut self, generation: u64, what: &str, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+    pub(super) fn operation(&mut self, generation: u64, what: &str, offset: u64, bytes: &[u8]) -> io::Result<bool> {
         self.check(generation)?;
         self.operations += 1;
         let mut traced = self.trace.0.to_vec();
@@ -175,7 +177,7 @@ impl Core {
         Ok(self.crashed)
     }
 
-    fn file_operation(&mut self, generation: u64, name: &str, content: Option<&[u8]>) -> io::Result<()> {
+    pub(super) fn file_operation(&mut self, generation: u64, name: &str, content: Option<&[u8]>) -> io::Result<()> {
         // Until its rename a new content is nowhere.
         if self.operation(generation, "prepare", 0, name.as_bytes())? {
             return Err(gone());
@@ -193,150 +195,6 @@ impl Core {
     }
 }
 
-fn gone() -> io::Error {
+pub(super) fn gone() -> io::Error {
     io::Error::other("the machine has crashed")
-}
-
-/// The storage as one start of the node sees it.
-#[derive(Debug)]
-pub(super) struct Handle {
-    generation: u64,
-    storage: MemoryStorage,
-}
-
-impl Handle {
-    fn opened(&self, name: &str) -> Box<dyn StorageBackend> {
-        let (generation, storage) = (self.generation, self.storage.clone());
-        Box::new(Opened { name: name.to_owned(), generation, storage })
-    }
-}
-
-impl LedgerDisk for Handle {
-    fn open(&self, name: &str) -> io::Result<Option<Box<dyn StorageBackend>>> {
-        check_name(name)?;
-        let core = self.storage.lock();
-        core.check(self.generation)?;
-        Ok(core.disks.contains_key(name).then(|| self.opened(name)))
-    }
-
-    fn create(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
-        check_name(name)?;
-        let mut core = self.storage.lock();
-        core.check(self.generation)?;
-        core.disks.insert(name.to_owned(), Disk::default());
-        Ok(self.opened(name))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        check_name(from)?;
-        check_name(to)?;
-        let mut core = self.storage.lock();
-        let last = core.operation(self.generation, "rename", 0, to.as_bytes())?;
-        let disk = core.disks.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        core.disks.insert(to.to_owned(), disk);
-        if last {
-            core.unsynced_rename = Some((from.to_owned(), to.to_owned()));
-            return Err(gone());
-        }
-        Ok(())
-    }
-}
-
-impl NodeFiles for Handle {
-    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        check_name(name)?;
-        let core = self.storage.lock();
-        core.check(self.generation)?;
-        Ok(core.files.get(name).cloned())
-    }
-
-    fn write(&self, name: &str, bytes: &[u8], _mode: FileMode) -> io::Result<()> {
-        check_name(name)?;
-        check_length(name, bytes.len())?;
-        self.storage.lock().file_operation(self.generation, name, Some(bytes))
-    }
-
-    fn exists(&self, name: &str) -> io::Result<bool> {
-        self.read(name).map(|content| content.is_some())
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        let core = self.storage.lock();
-        core.check(self.generation)?;
-        Ok(core.files.keys().cloned().collect())
-    }
-
-    fn remove(&self, name: &str) -> io::Result<bool> {
-        let there = self.exists(name)?;
-        if there {
-            self.storage.lock().file_operation(self.generation, name, None)?;
-        }
-        Ok(there)
-    }
-}
-
-/// One opened ledger disk.
-#[derive(Debug)]
-struct Opened {
-    name: String,
-    generation: u64,
-    storage: MemoryStorage,
-}
-
-impl Opened {
-    fn with<R>(&self, act: impl FnOnce(&mut Core) -> io::Result<R>) -> io::Result<R> {
-        let mut core = self.storage.lock();
-        core.check(self.generation)?;
-        act(&mut core)
-    }
-
-    fn change(&self, what: &str, offset: u64, bytes: &[u8], act: impl FnOnce(&mut Disk)) -> io::Result<()> {
-        self.with(|core| {
-            let last = core.operation(self.generation, what, offset, bytes)?;
-            act(core.disks.get_mut(&self.name).ok_or_else(gone)?);
-            if last { Err(gone()) } else { Ok(()) }
-        })
-    }
-}
-
-fn in_memory(offset: u64) -> usize {
-    usize::try_from(offset).expect("a disk in memory is no longer than memory")
-}
-
-impl StorageBackend for Opened {
-    fn len(&self) -> io::Result<u64> {
-        self.with(|core| Ok(core.disks.get(&self.name).ok_or_else(gone)?.bytes().len() as u64))
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.with(|core| {
-            let bytes = core.disks.get(&self.name).ok_or_else(gone)?.bytes();
-            let from = in_memory(offset);
-            let wanted = bytes.get(from..from + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-            out.copy_from_slice(wanted);
-            Ok(())
-        })
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.change("set_len", len, &[], |disk| disk.set_len(in_memory(len)))
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        // The last operation before a crash must not be a success that nobody hears of: what a sync that fails
-        // has done is what the crash keeps of the unsynced writes.
-        self.with(|core| {
-            if core.operation(self.generation, "sync", 0, &[])? {
-                return Err(gone());
-            }
-            if !core.lying {
-                core.disks.get_mut(&self.name).ok_or_else(gone)?.sync();
-            }
-            Ok(())
-        })
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.change("write", offset, data, |disk| disk.write(in_memory(offset), data))
-    }
 }

@@ -6,6 +6,15 @@ fn disk(storage: &MemoryStorage) -> Box<dyn redb::StorageBackend> {
     handle.open("disk").unwrap().unwrap_or_else(|| handle.create("disk").unwrap())
 }
 
+#[test]
+fn a_disk_has_one_user_at_a_time() {
+    let storage = MemoryStorage::new(1);
+    let opened = disk(&storage);
+    assert_eq!(storage.handle().open("disk").unwrap_err().kind(), std::io::ErrorKind::ResourceBusy);
+    drop(opened);
+    storage.handle().open("disk").unwrap();
+}
+
 fn content(storage: &MemoryStorage) -> Vec<u8> {
     let disk = disk(storage);
     let mut bytes = vec![0; disk.len().unwrap() as usize];

@@ -21,6 +21,8 @@ use crate::ledger::store::{Store, Stored, Write};
 /// Entries that stay in memory after they are durable: those that are about to be applied, and a few more for
 /// peers that are nearly up to date.
 const RECENT_ENTRIES: usize = 256;
+/// Encoded bytes of entries that stay in memory, for the same reason.
+const RECENT_BYTES: usize = 16 << 20;
 
 /// The log of one ledger. Clones are the same log.
 pub(crate) struct LogStore<F: Fold> {
@@ -35,7 +37,13 @@ struct Head<F: Fold> {
     last: Option<LogId>,
     /// Entries up to this index are durable.
     flushed: u64,
-    recent: BTreeMap<u64, Entry<F>>,
+    recent: BTreeMap<u64, Recent<F>>,
+    recent_bytes: usize,
+}
+
+struct Recent<F: Fold> {
+    entry: Entry<F>,
+    bytes: usize,
 }
 
 impl<F: Fold> Clone for LogStore<F> {
@@ -63,6 +71,7 @@ impl<F: Fold> LogStore<F> {
             last,
             flushed: last.map_or(0, |id| id.index),
             recent: BTreeMap::new(),
+            recent_bytes: 0,
         };
         Ok(Self { store, head: Arc::new(Mutex::new(head)) })
     }
@@ -87,7 +96,8 @@ impl<F: Fold> LogStore<F> {
         let (mut found, first) = {
             let head = self.head();
             let first = head.recent.first_key_value().map_or(u64::MAX, |(index, _)| *index);
-            let found: Vec<_> = head.recent.range(start..end.max(start)).map(|(_, entry)| entry.clone()).collect();
+            let found: Vec<_> =
+                head.recent.range(start..end.max(start)).map(|(_, recent)| recent.entry.clone()).collect();
             (found, first)
         };
         if start < first.min(end) {
@@ -101,13 +111,28 @@ impl<F: Fold> LogStore<F> {
 }
 
 impl<F: Fold> Head<F> {
+    fn remember(&mut self, entry: Entry<F>, bytes: usize) {
+        let id = *entry.get_log_id();
+        self.last = Some(id);
+        self.recent_bytes += bytes;
+        if let Some(replaced) = self.recent.insert(id.index, Recent { entry, bytes }) {
+            self.recent_bytes -= replaced.bytes;
+        }
+    }
+
     fn forget_old_entries(&mut self) {
-        while self.recent.len() > RECENT_ENTRIES
+        while (self.recent.len() > RECENT_ENTRIES || self.recent_bytes > RECENT_BYTES)
             && let Some(oldest) = self.recent.first_entry()
             && *oldest.key() <= self.flushed
         {
-            oldest.remove();
+            self.recent_bytes -= oldest.remove().bytes;
         }
+    }
+
+    /// Keeps in memory what is in `[start, end)` alone.
+    fn keep(&mut self, start: u64, end: u64) {
+        self.recent.retain(|index, _| (start..end).contains(index));
+        self.recent_bytes = self.recent.values().map(|recent| recent.bytes).sum();
     }
 }
 
@@ -192,10 +217,9 @@ impl<F: Fold> RaftLogStorage<Types<F>> for LogStore<F> {
                 let id = *entry.get_log_id();
                 let frame = wire::encode(Kind::LogEntry, &entry);
                 let frame = frame.map_err(|error| StorageIOError::write_log_entry(id, AnyError::new(&error)))?;
-                frames.push((id.index, frame));
                 last = id.index;
-                head.last = Some(id);
-                head.recent.insert(id.index, entry);
+                head.remember(entry, frame.len());
+                frames.push((id.index, frame));
             }
         }
         let head = self.head.clone();
@@ -222,7 +246,7 @@ impl<F: Fold> RaftLogStorage<Types<F>> for LogStore<F> {
         };
         {
             let mut head = self.head();
-            head.recent.split_off(&from.index);
+            head.keep(0, from.index);
             head.last = last;
             head.flushed = head.flushed.min(last.map_or(0, |id| id.index));
         }
@@ -235,7 +259,7 @@ impl<F: Fold> RaftLogStorage<Types<F>> for LogStore<F> {
         let position = wire::encode(Kind::LogPosition, &upto).map_err(|error| failed(&error))?;
         {
             let mut head = self.head();
-            head.recent = head.recent.split_off(&(upto.index + 1));
+            head.keep(upto.index + 1, u64::MAX);
             head.purged = head.purged.max(Some(upto));
             head.last = head.last.max(Some(upto));
         }

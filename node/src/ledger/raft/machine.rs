@@ -195,9 +195,8 @@ impl<F: Fold> RaftStateMachine<Types<F>> for Machine<F> {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types<F>>>, StorageError> {
-        let failed = |error: &dyn std::error::Error| {
-            StorageIOError::read_snapshot(None, AnyError::error(error.to_string()))
-        };
+        let failed =
+            |error: &dyn std::error::Error| StorageIOError::read_snapshot(None, AnyError::error(error.to_string()));
         let Some(stored) = self.store.snapshot().await.map_err(|error| failed(&error))? else { return Ok(None) };
         let meta = wire::decode(Kind::SnapshotMeta, &stored.meta).map_err(|error| failed(&error))?;
         Ok(Some(Snapshot { meta, snapshot: Box::new(Cursor::new(stored.data)) }))
@@ -206,9 +205,8 @@ impl<F: Fold> RaftStateMachine<Types<F>> for Machine<F> {
 
 impl<F: Fold> RaftSnapshotBuilder<Types<F>> for Machine<F> {
     async fn build_snapshot(&mut self) -> Result<Snapshot<Types<F>>, StorageError> {
-        let failed = |error: &dyn std::error::Error| {
-            StorageIOError::write_snapshot(None, AnyError::error(error.to_string()))
-        };
+        let failed =
+            |error: &dyn std::error::Error| StorageIOError::write_snapshot(None, AnyError::error(error.to_string()));
         let view = self.view.clone();
         let encoded = self.blocking.call(move || view.encode()).await.map_err(|error| failed(&error))?;
         let (meta, stored) = encoded.map_err(|error| failed(&error))?;
