@@ -35,7 +35,7 @@ fn batch(number: usize) -> Result<RecordBatch> {
         Arc::new(rows().map(|x| x as i64).collect::<Int64Array>()),
         Arc::new(rows().map(|x| (x % 17 != 0).then_some(x as i32)).collect::<Int32Array>()),
         Arc::new(rows().map(|x| x as f64 / 7.0).collect::<Float64Array>()),
-        Arc::new(rows().map(|x| i128::from(x)).collect::<Decimal128Array>().with_precision_and_scale(38, 4)?),
+        Arc::new(rows().map(i128::from).collect::<Decimal128Array>().with_precision_and_scale(38, 4)?),
         Arc::new(rows().map(|x| (x % 11 != 0).then(|| word(x >> 8))).collect::<StringArray>()),
         Arc::new(StringArray::from_iter_values(rows().map(|x| word(x >> 16)))),
         Arc::new(Date32Array::from_iter_values(rows().map(|x| (x % 20_000) as i32))),

@@ -15,7 +15,7 @@ use skein_protocol::evidence::RowSum;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::error::ChecksumError;
-use super::row_bytes::{self, Code, DAY, FLAG, NULL, NUMBER, WORD};
+use super::row_bytes::{self, CODE_SLACK, Code, DAY, FLAG, NULL, NUMBER, WORD};
 use super::selection::Selection;
 use super::values::{Bytes, Data, Store, Values};
 
@@ -32,6 +32,7 @@ const BYTES_AT_ONCE: usize = 1 << 20;
 const QUICK: usize = 32;
 /// Bytes behind each slot that writes of a fixed size may run into.
 const SLACK: usize = QUICK;
+const _: () = assert!(SLACK >= CODE_SLACK, "single values write past their end too");
 
 /// Computes `row128` over some columns of batches of one schema. Reuse it: it keeps its buffers.
 #[derive(Debug, Clone)]
@@ -170,8 +171,8 @@ impl Values {
     fn add_bounds(&self, first: usize, lengths: &mut [usize]) {
         if let Data::Bytes(Bytes { store: Store::Small { offsets, .. }, .. }) = &self.data {
             let offsets = &offsets[first..=first + lengths.len()];
-            for (length, pair) in lengths.iter_mut().zip(offsets.windows(2)) {
-                *length += (pair[1] - pair[0]).as_usize() + self.fixed_bound();
+            for (row, length) in lengths.iter_mut().enumerate() {
+                *length += (offsets[row + 1] - offsets[row]).as_usize() + self.fixed_bound();
             }
         } else {
             for (row, length) in lengths.iter_mut().enumerate() {
@@ -199,13 +200,15 @@ impl Values {
             Data::Int32(values) => {
                 fill_codes::<_, WORD>(values, nulls, first, out, ends, |v| row_bytes::integer(v.into()));
             }
-            Data::Int64(values) => fill_codes::<_, WORD>(values, nulls, first, out, ends, row_bytes::integer),
+            Data::Int64(values) => fill_codes::<_, WORD>(values, nulls, first, out, ends, |v| row_bytes::integer(v)),
             Data::Float32(values) => {
                 fill_codes::<_, WORD>(values, nulls, first, out, ends, |v| row_bytes::float(v.into()));
             }
-            Data::Float64(values) => fill_codes::<_, WORD>(values, nulls, first, out, ends, row_bytes::float),
-            Data::Date(values) => fill_codes::<_, DAY>(values, nulls, first, out, ends, row_bytes::date),
-            Data::Timestamp(values) => fill_codes::<_, WORD>(values, nulls, first, out, ends, row_bytes::timestamp),
+            Data::Float64(values) => fill_codes::<_, WORD>(values, nulls, first, out, ends, |v| row_bytes::float(v)),
+            Data::Date(values) => fill_codes::<_, DAY>(values, nulls, first, out, ends, |v| row_bytes::date(v)),
+            Data::Timestamp(values) => {
+                fill_codes::<_, WORD>(values, nulls, first, out, ends, |v| row_bytes::timestamp(v))
+            }
             Data::Decimal { unscaled, scale, .. } => fill_decimals(unscaled, *scale, nulls, first, out, ends),
             Data::Bytes(Bytes { text, store: Store::Small { offsets, data } }) => {
                 fill_bytes(row_bytes::tag(*text), offsets, data, nulls, first, out, ends);
@@ -227,7 +230,7 @@ impl Values {
 fn put_code(valid: bool, code: Code, length: usize, out: &mut [u8], end: &mut usize) {
     const { assert!(NULL == 0, "the code of null is the number 0") };
     let code = if valid { code } else { 0 };
-    out[*end..][..size_of::<Code>()].copy_from_slice(&code.to_le_bytes());
+    row_bytes::write_array(out, *end, code.to_le_bytes());
     *end += if valid { length } else { 1 };
 }
 
@@ -283,17 +286,17 @@ fn fill_bytes<O: OffsetSizeTrait>(
     ends: &mut [usize],
 ) {
     let offsets = &offsets[first..=first + ends.len()];
-    for (row, (end, pair)) in ends.iter_mut().zip(offsets.windows(2)).enumerate() {
-        let (from, to) = (pair[0].as_usize(), pair[1].as_usize());
+    for (row, end) in ends.iter_mut().enumerate() {
+        let (from, to) = (offsets[row].as_usize(), offsets[row + 1].as_usize());
         let valid = nulls.is_none_or(|nulls| nulls.is_valid(first + row));
         let length = to - from;
         let at = *end;
-        if length <= QUICK && from + QUICK <= data.len() {
+        if let Some(quick) = data[from..].first_chunk::<QUICK>()
+            && length <= QUICK
+        {
             // What is written of a null after its tag lies beyond its end.
-            let room = &mut out[at..][..2 + QUICK];
-            let head = row_bytes::two_bytes(if valid { tag } else { NULL }, length as u8);
-            room[..2].copy_from_slice(&head);
-            room[2..].copy_from_slice(&data[from..][..QUICK]);
+            row_bytes::write_array(out, at, row_bytes::two_bytes(if valid { tag } else { NULL }, length as u8));
+            row_bytes::write_array(out, at + 2, *quick);
             *end = at + if valid { 2 + length } else { 1 };
         } else if valid {
             let at = row_bytes::put_head(tag, length, out, at);

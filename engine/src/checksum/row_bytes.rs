@@ -35,7 +35,7 @@ const NAN: u64 = 0x7FF8_0000_0000_0000;
 const MAX_HEAD: usize = 1 + 10;
 
 /// Counts below this take one byte.
-const SHORT: usize = 0x80;
+pub(super) const SHORT: usize = 0x80;
 
 /// Bytes of the code of an integer, float or timestamp: the tag and one word.
 pub(super) const WORD: usize = 9;
@@ -45,6 +45,9 @@ pub(super) const DAY: usize = 5;
 pub(super) const FLAG: usize = 1;
 /// Bytes of the code of a decimal: tag, scale, value.
 pub(super) const NUMBER: usize = 18;
+
+/// Bytes behind the end of a code that writing it may change: see [`Code`].
+pub(super) const CODE_SLACK: usize = size_of::<Code>();
 
 /// A code of at most 16 bytes, as the little-endian number that these bytes are: numbers travel in registers, and one
 /// write of 16 bytes is cheaper than two of the right sizes.
@@ -80,6 +83,13 @@ fn tagged(tag: u8, word: u64) -> Code {
     Code::from(word) << 8 | Code::from(tag)
 }
 
+/// Writes all of `bytes` at `at`. An assignment of an array, because the copy of a slice is a call unless it happens to
+/// be inlined.
+#[inline(always)]
+pub(super) fn write_array<const N: usize>(out: &mut [u8], at: usize, bytes: [u8; N]) {
+    *out[at..].first_chunk_mut().expect("a slot has room for the longest code, and slack") = bytes;
+}
+
 /// Two bytes, put together in a register: built in memory, they would be read before their writes have met.
 #[inline(always)]
 pub(super) fn two_bytes(first: u8, second: u8) -> [u8; 2] {
@@ -89,8 +99,8 @@ pub(super) fn two_bytes(first: u8, second: u8) -> [u8; 2] {
 /// Writes the code of a decimal into the first bytes of `out`.
 #[inline(always)]
 pub(super) fn put_decimal(unscaled: i128, scale: i8, out: &mut [u8; NUMBER]) {
-    out[..2].copy_from_slice(&two_bytes(DECIMAL, scale.cast_unsigned()));
-    out[2..].copy_from_slice(&unscaled.to_le_bytes());
+    write_array(out, 0, two_bytes(DECIMAL, scale.cast_unsigned()));
+    write_array(out, 2, unscaled.to_le_bytes());
 }
 
 /// The tag of texts, or of binaries.
@@ -119,8 +129,11 @@ fn put(bytes: &[u8], out: &mut [u8], at: usize) -> usize {
     end
 }
 
+/// Writes a code of `length` bytes and what is left of sixteen.
+#[inline]
 fn put_code(code: Code, length: usize, out: &mut [u8], at: usize) -> usize {
-    put(&code.to_le_bytes()[..length], out, at)
+    write_array(out, at, code.to_le_bytes());
+    at + length
 }
 
 impl Values {
@@ -164,7 +177,7 @@ impl Values {
         !matches!(self.data, Data::Bytes(_) | Data::List { .. } | Data::Map { .. } | Data::Struct(_))
     }
 
-    /// Writes the code of value `i` at `at`; returns where it ends.
+    /// Writes the code of value `i` at `at`; returns where it ends. Up to `CODE_SLACK` bytes behind it are written too.
     pub(super) fn encode(&self, i: usize, out: &mut [u8], at: usize) -> usize {
         if self.is_null(i) {
             return put(&[NULL], out, at);

@@ -158,14 +158,18 @@ impl Values {
         match &self.data {
             Data::Int8(values) => chain_all(values, nulls, hashes, |v, hash| xxh64::of_int(v.into(), hash)),
             Data::Int16(values) => chain_all(values, nulls, hashes, |v, hash| xxh64::of_int(v.into(), hash)),
-            Data::Int32(values) | Data::Date(values) => chain_all(values, nulls, hashes, xxh64::of_int),
-            Data::Int64(values) | Data::Timestamp(values) => chain_all(values, nulls, hashes, xxh64::of_long),
-            Data::Float32(values) => chain_all(values, nulls, hashes, float),
-            Data::Float64(values) => chain_all(values, nulls, hashes, double),
-            Data::Decimal { unscaled, precision, .. } if *precision <= MAX_LONG_DIGITS => {
-                chain_all(unscaled, nulls, hashes, small_decimal);
+            Data::Int32(values) | Data::Date(values) => {
+                chain_all(values, nulls, hashes, |v, hash| xxh64::of_int(v, hash))
             }
-            Data::Decimal { unscaled, .. } => chain_all(unscaled, nulls, hashes, large_decimal),
+            Data::Int64(values) | Data::Timestamp(values) => {
+                chain_all(values, nulls, hashes, |v, hash| xxh64::of_long(v, hash))
+            }
+            Data::Float32(values) => chain_all(values, nulls, hashes, |v, hash| float(v, hash)),
+            Data::Float64(values) => chain_all(values, nulls, hashes, |v, hash| double(v, hash)),
+            Data::Decimal { unscaled, precision, .. } if *precision <= MAX_LONG_DIGITS => {
+                chain_all(unscaled, nulls, hashes, |v, hash| small_decimal(v, hash));
+            }
+            Data::Decimal { unscaled, .. } => chain_all(unscaled, nulls, hashes, |v, hash| large_decimal(v, hash)),
             Data::Bytes(bytes) if padded => {
                 for (row, hash) in hashes.iter_mut().enumerate() {
                     if !self.is_null(row) {
@@ -248,8 +252,9 @@ fn chain_bytes<O: OffsetSizeTrait>(
     nulls: Option<&NullBuffer>,
     hashes: &mut [u64],
 ) {
-    for (row, (hash, pair)) in hashes.iter_mut().zip(offsets.windows(2)).enumerate() {
-        let (from, to) = (pair[0].as_usize(), pair[1].as_usize());
+    let offsets = &offsets[..=hashes.len()];
+    for (row, hash) in hashes.iter_mut().enumerate() {
+        let (from, to) = (offsets[row].as_usize(), offsets[row + 1].as_usize());
         let valid = nulls.is_none_or(|nulls| nulls.is_valid(row));
         let hashed = match data[from..].first_chunk() {
             Some(window) if to - from < xxh64::WINDOW => xxh64::of_words(xxh64::words(window), to - from, *hash),

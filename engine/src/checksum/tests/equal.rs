@@ -16,6 +16,7 @@ use skein_protocol::problem::Code;
 
 use super::look_alikes::{int, list, map, text};
 use super::{all, batch, parquet, row128, spark64};
+use crate::checksum::row_bytes::CODE_SLACK;
 use crate::checksum::values::Values;
 use crate::checksum::{ChecksumError, RowHasher, SparkHasher};
 
@@ -148,8 +149,8 @@ fn map_entries_may_come_in_any_order() {
 
 /// The hash of row `row` by encoding one value after the other.
 fn one_by_one(columns: &[Values], row: usize) -> u128 {
-    let room = columns.iter().map(|column| column.bound(row, row + 1)).sum();
-    let mut code = vec![0; room];
+    let room: usize = columns.iter().map(|column| column.bound(row, row + 1)).sum();
+    let mut code = vec![0; room + CODE_SLACK];
     let end = columns.iter().fold(0, |at, column| column.encode(row, &mut code, at));
     xxhash_rust::xxh3::xxh3_128(&code[..end])
 }
