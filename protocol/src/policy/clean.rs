@@ -5,10 +5,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decode::{Decode, Decoder, choice};
+use super::decode::{Decode, Decoder};
 use super::error::PolicyCode;
 use super::rules::IfMissing;
 use super::tree::Node;
+use super::values::choice;
 
 /// A rule that removes rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -5,12 +5,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decode::{Decode, Decoder, choice};
+use super::decode::{Decode, Decoder};
 use super::error::PolicyCode;
 use super::names;
 use super::quantity::{MemorySize, Percent};
 use super::rules::IfMissing;
 use super::tree::Node;
+use super::values::choice;
 use crate::expr::{Expression, Kind};
 
 /// Highest priority.

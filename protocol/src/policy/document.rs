@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::clean::CleanRule;
 use super::criteria::{Approval, Run, Validate};
-use super::decode::{Decode, Decoder, choice};
+use super::decode::{Decode, Decoder};
 use super::error::PolicyCode;
 use super::names;
 use super::rules::SchemaRules;
 use super::selection::Source;
 use super::target::Target;
 use super::tree::Node;
+use super::values::choice;
 use crate::expr::{Expression, Kind as ExpressionKind};
 use crate::ids::PolicyName;
 

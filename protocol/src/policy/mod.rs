@@ -13,6 +13,7 @@ mod decode;
 mod default_value;
 mod document;
 mod error;
+mod fields;
 mod names;
 mod quantity;
 mod rules;
@@ -22,6 +23,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod values;
 
 pub use clean::{CleanRule, Direction, Duplicates, KeepOne, Nulls, OrderBy};
 pub use criteria::{

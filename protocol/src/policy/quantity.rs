@@ -6,10 +6,11 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decode::{BadText, Decode, Decoder, as_text};
+use super::decode::{BadText, Decode, Decoder};
 use super::error::PolicyCode;
 use super::scalar::Meaning;
 use super::tree::Node;
+use super::values::as_text;
 
 /// Least memory of a batch: one row group of an ordinary Parquet file and its encoders.
 pub const MIN_MEMORY_BYTES: u64 = 16 << 20;

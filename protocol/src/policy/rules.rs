@@ -6,11 +6,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decode::{BadText, Decode, Decoder, choice};
+use super::decode::{BadText, Decode, Decoder};
 use super::default_value::DefaultValue;
 use super::error::PolicyCode;
 use super::names;
 use super::tree::{Node, Value};
+use super::values::choice;
 use crate::types::DataType;
 
 /// What happens to columns.

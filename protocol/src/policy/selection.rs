@@ -8,9 +8,10 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decode::{BadText, Decode, Decoder, as_text};
+use super::decode::{BadText, Decode, Decoder};
 use super::error::PolicyCode;
 use super::tree::Node;
+use super::values::as_text;
 use crate::ids::{ConnectionName, TableName};
 
 /// Longest pattern: two names of Hive's metastore and the dot.

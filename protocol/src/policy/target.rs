@@ -8,9 +8,10 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decode::{BadText, Decode, Decoder, as_text, choice};
+use super::decode::{BadText, Decode, Decoder};
 use super::error::PolicyCode;
 use super::tree::{Node, Value};
+use super::values::{as_text, choice};
 use crate::expr::nearest::nearest;
 use crate::ids::{ConnectionName, TableName};
 use crate::plan::Transform;
