@@ -1,0 +1,115 @@
+//! A file under the Parquet decoder that remembers why the system refused to read, so that a failing disk is not
+//! taken for a damaged file.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::reader::{ChunkReader, Length};
+
+/// Bytes read at once for a page's header; headers with statistics take a few hundred.
+const HEADER_BYTES: usize = 1 << 10;
+
+/// The file, and the error that it met.
+#[derive(Clone)]
+pub(super) struct Watched {
+    file: Arc<File>,
+    length: u64,
+    failure: Arc<Mutex<Option<io::Error>>>,
+}
+
+impl Watched {
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        Ok(Self { file: Arc::new(file), length, failure: Arc::default() })
+    }
+
+    /// The file itself.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The system's error, if one was met since the last call.
+    pub(super) fn take_failure(&self) -> Option<io::Error> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        loop {
+            match read_at(&self.file, buffer, at) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let copy = error
+                        .raw_os_error()
+                        .map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error);
+                    *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
+                    return Err(error);
+                }
+                read => return read,
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, at)
+}
+
+#[cfg(not(unix))]
+fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    use std::io::{Seek, SeekFrom};
+    let mut file = file;
+    file.seek(SeekFrom::Start(at))?;
+    file.read(buffer)
+}
+
+/// Reads on from a position.
+pub(super) struct From {
+    watched: Watched,
+    at: u64,
+}
+
+impl Read for From {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.watched.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Length for Watched {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for Watched {
+    type T = BufReader<From>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T> {
+        Ok(BufReader::with_capacity(HEADER_BYTES, From { watched: self.clone(), at: start }))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        // Checked before anything is allocated: a damaged footer may promise any length.
+        if start.saturating_add(length as u64) > self.length {
+            return Err(ParquetError::EOF(format!(
+                "bytes {start} to {} lie behind the end at {}",
+                start.saturating_add(length as u64),
+                self.length
+            )));
+        }
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while filled < length {
+            match self.read_at(&mut bytes[filled..], start + filled as u64)? {
+                0 => return Err(ParquetError::EOF(format!("the file ends at {}", start + filled as u64))),
+                read => filled += read,
+            }
+        }
+        Ok(bytes.into())
+    }
+}

@@ -1,0 +1,234 @@
+//! Tests of reading planned files, damaged and changed ones included.
+
+use std::fs;
+use std::io::Write;
+
+use arrow::array::{AsArray, Int32Array, StringArray};
+use arrow::datatypes::{DataType as ArrowType, Field, Int32Type, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+use skein_protocol::ids::{ConnectionName, Generation, MigrationId, PolicyName};
+use skein_protocol::inspection::{DescribedBy, TextFormat};
+use skein_protocol::plan::{PLAN_FORMAT, PlanSource, PlanTarget, PlannedChecks, Strategy, StrategyKind};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A plan over the files of `folder`, with partition columns `dt` (string) and `n` (int).
+fn plan(folder: &TempDir, columns: &[(&str, &str)], format: SourceFormat, names: &[&str]) -> Plan {
+    let column = |partition| {
+        move |(name, text): &(&str, &str)| SourceColumn {
+            name: (*name).to_owned(),
+            data_type: text.parse().unwrap(),
+            partition,
+        }
+    };
+    let file = |name: &&str| {
+        let identity = Identity::at(&folder.path().join(name)).unwrap();
+        SourceFile {
+            path: (*name).to_owned(),
+            bytes: identity.bytes,
+            modified_nanos: identity.modified_nanos,
+            version: identity.version,
+            partition: vec![Some("01".to_owned()), None],
+            rows: None,
+            row_groups: Vec::new(),
+        }
+    };
+    plan_of(PlanSource {
+        connection: ConnectionName::default(),
+        dataset: TableName::new("d", "t"),
+        location: folder.path().display().to_string(),
+        format,
+        described_by: DescribedBy::Description,
+        columns: columns
+            .iter()
+            .map(column(false))
+            .chain([("dt", "string"), ("n", "int")].iter().map(column(true)))
+            .collect(),
+        files: names.iter().map(file).collect(),
+    })
+}
+
+/// A plan that copies `source`.
+pub(crate) fn plan_of(source: PlanSource) -> Plan {
+    let dataset = source.dataset.clone();
+    Plan {
+        format: PLAN_FORMAT,
+        migration: MigrationId::derive(&PolicyName::default(), Generation(1), &dataset),
+        policy: PolicyName::default(),
+        generation: Generation(1),
+        source,
+        target: PlanTarget {
+            connection: ConnectionName::default(),
+            name: dataset,
+            location: String::new(),
+            format_version: 2,
+            columns: Vec::new(),
+            partitioning: Vec::new(),
+            zstd_level: 3,
+            file_bytes: 1,
+        },
+        strategy: Strategy { kind: StrategyKind::Copy, reason: String::new() },
+        rules: Vec::new(),
+        stages: Vec::new(),
+        checks: PlannedChecks {
+            batch_count: true,
+            batch_checksum: true,
+            final_count: true,
+            final_checksum: true,
+            nulls: true,
+            min_max: true,
+            spark64: false,
+            sql: Vec::new(),
+            removed_rows_percent: None,
+            filtered_rows_percent: None,
+        },
+        notes: Vec::new(),
+        script: String::new(),
+        undo: String::new(),
+    }
+}
+
+/// A file with columns `S` and `i`, of 100 rows in row groups of 40.
+fn parquet_file(folder: &TempDir, name: &str) {
+    let schema =
+        Arc::new(Schema::new(vec![Field::new("S", ArrowType::Utf8, true), Field::new("i", ArrowType::Int32, true)]));
+    let strings = StringArray::from_iter((0..100).map(|row| (row % 7 != 0).then(|| format!("name {row}"))));
+    let batch = RecordBatch::try_new(
+        Arc::clone(&schema),
+        vec![Arc::new(strings), Arc::new(Int32Array::from_iter_values(0..100))],
+    )
+    .unwrap();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(40)).build();
+    let mut writer =
+        ArrowWriter::try_new(File::create(folder.path().join(name)).unwrap(), schema, Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+fn whole() -> BatchInput {
+    BatchInput { file: 0, row_groups: None }
+}
+
+const COLUMNS: [(&str, &str); 3] = [("i", "bigint"), ("s", "string"), ("later", "array<int>")];
+
+#[test]
+fn parquet_is_read_in_the_plans_order_with_its_partition_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    parquet_file(&folder, "f");
+    let plan = plan(&folder, &COLUMNS, SourceFormat::Parquet, &["f"]);
+    let reader = read_input(&plan, &whole(), 64).unwrap();
+    assert_eq!(reader.footer_rows(), Some(100));
+    let schema = reader.schema();
+    let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [64, 36]);
+    for batch in &batches {
+        assert_eq!(batch.schema(), schema);
+        assert_eq!(batch.column(3).as_string::<i32>().value(0), "01");
+        assert_eq!((batch.column(2).null_count(), batch.column(4).null_count()), (batch.num_rows(), batch.num_rows()));
+        assert_eq!(batch.column(4).data_type(), &ArrowType::Int32);
+    }
+    assert_eq!(batches[1].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0), 64);
+    assert_eq!(batches[0].column(1).null_count() + batches[1].column(1).null_count(), 15);
+}
+
+#[test]
+fn row_groups_are_read_as_planned() {
+    let folder = tempfile::tempdir().unwrap();
+    parquet_file(&folder, "f");
+    let plan = plan(&folder, &[("i", "int")], SourceFormat::Parquet, &["f"]);
+    let reader = read_input(&plan, &BatchInput { file: 0, row_groups: Some((1, 2)) }, 1_000).unwrap();
+    assert_eq!(reader.footer_rows(), Some(60));
+    let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 60);
+    assert_eq!(batches[0].column(0).as_primitive::<Int32Type>().value(0), 40);
+    assert_eq!(
+        read_input(&plan, &BatchInput { file: 0, row_groups: Some((2, 2)) }, 10).err().unwrap().code(),
+        Code::FileDamaged
+    );
+}
+
+#[test]
+fn a_changed_file_is_refused_before_and_after_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    parquet_file(&folder, "f");
+    let path = folder.path().join("f");
+    let plan = plan(&folder, &COLUMNS, SourceFormat::Parquet, &["f"]);
+    let mut reader = read_input(&plan, &whole(), 1_000).unwrap();
+    assert_eq!(reader.next().unwrap().unwrap().num_rows(), 100);
+    // The same bytes and the same time of modification, in another file.
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::copy(&path, folder.path().join("g")).unwrap();
+    File::options().write(true).open(folder.path().join("g")).unwrap().set_modified(modified).unwrap();
+    fs::rename(folder.path().join("g"), &path).unwrap();
+    let failure = reader.next().unwrap().unwrap_err();
+    assert_eq!(failure.code(), Code::SourceChanged);
+    assert!(failure.problem.why.contains("another file"), "{failure}");
+    assert!(reader.next().is_none());
+    assert_eq!(read_input(&plan, &whole(), 10).err().unwrap().code(), Code::SourceChanged);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(read_input(&plan, &whole(), 10).err().unwrap().code(), Code::SourceChanged);
+}
+
+#[test]
+fn damaged_parquet_is_refused_with_its_code_wherever_it_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    parquet_file(&folder, "good");
+    let good = fs::read(folder.path().join("good")).unwrap();
+    let mut refused = 0;
+    for at in (0..good.len()).step_by(3) {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0x55;
+        fs::write(folder.path().join("f"), bytes).unwrap();
+        let plan = plan(&folder, &COLUMNS, SourceFormat::Parquet, &["f"]);
+        let outcome = read_input(&plan, &whole(), 1_000).and_then(|reader| reader.collect::<Result<Vec<_>, _>>());
+        if let Err(failure) = outcome {
+            refused += 1;
+            let expected = [Code::FileDamaged, Code::SchemaConflict, Code::ValueInvalid];
+            assert!(expected.contains(&failure.code()), "byte {at}: {failure}");
+        }
+    }
+    assert!(refused > 20, "only {refused} damages were noticed");
+    for length in [0, 3, 8, good.len() / 2, good.len() - 1] {
+        fs::write(folder.path().join("f"), &good[..length]).unwrap();
+        let plan = plan(&folder, &COLUMNS, SourceFormat::Parquet, &["f"]);
+        assert_eq!(read_input(&plan, &whole(), 10).err().unwrap().code(), Code::FileDamaged, "{length} bytes");
+    }
+}
+
+#[test]
+fn a_column_of_another_type_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    parquet_file(&folder, "f");
+    let plan = plan(&folder, &[("s", "int")], SourceFormat::Parquet, &["f"]);
+    assert_eq!(read_input(&plan, &whole(), 10).err().unwrap().code(), Code::SchemaConflict);
+}
+
+#[test]
+fn text_is_read_and_its_oddities_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = File::create(folder.path().join("f")).unwrap();
+    file.write_all(b"1,a\nx,b\n3,\\N\n").unwrap();
+    drop(file);
+    let format = TextFormat { separators: vec![b','], ..TextFormat::default() };
+    let plan = plan(&folder, &[("i", "int"), ("s", "string")], SourceFormat::Text(format), &["f"]);
+    let mut reader = read_input(&plan, &whole(), DEFAULT_BATCH_ROWS).unwrap();
+    assert_eq!(reader.footer_rows(), None);
+    let batch = reader.next().unwrap().unwrap();
+    assert!(reader.next().is_none());
+    assert_eq!((batch.num_rows(), batch.column(0).null_count(), batch.column(1).null_count()), (3, 1, 1));
+    assert_eq!(reader.unparsable(), [("i".to_owned(), Unparsable { nulled: 1, shortened: 0 })]);
+}
+
+#[test]
+fn a_cut_gzip_file_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(b"1\n2\n").unwrap();
+    let packed = encoder.finish().unwrap();
+    fs::write(folder.path().join("f"), &packed[..packed.len() - 6]).unwrap();
+    let plan = plan(&folder, &[("i", "int")], SourceFormat::Text(TextFormat::default()), &["f"]);
+    let failure = read_input(&plan, &whole(), 10).unwrap().find_map(Result::err).unwrap();
+    assert_eq!(failure.code(), Code::FileDamaged);
+}
