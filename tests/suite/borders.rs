@@ -2,39 +2,53 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
+use serde_json::Value;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace's root")
 }
 
-fn metadata() -> Metadata {
-    MetadataCommand::new()
-        .manifest_path(root().join("Cargo.toml"))
-        .other_options(["--locked".to_owned()])
-        .exec()
-        .expect("cargo metadata reads the workspace")
+/// What cargo itself says of the workspace and of everything that it resolves to.
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--manifest-path"])
+        .arg(root().join("Cargo.toml"))
+        .output()
+        .expect("cargo starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
+}
+
+fn items(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().expect("it is a list").iter()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("it is a text")
 }
 
 /// Names of all packages that `name` needs at run time or when it is built, itself included.
-fn needs(metadata: &Metadata, name: &str) -> BTreeSet<String> {
-    let resolve = metadata.resolve.as_ref().expect("metadata without --no-deps has a resolution");
-    let nodes: BTreeMap<&PackageId, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
-    let package = metadata.packages.iter().find(|package| package.name.as_str() == name);
-    let mut open = vec![&package.unwrap_or_else(|| panic!("{name} is a package of the workspace")).id];
+fn needs(metadata: &Value, name: &str) -> BTreeSet<String> {
+    let names: BTreeMap<&str, &str> =
+        items(&metadata["packages"]).map(|package| (text(&package["id"]), text(&package["name"]))).collect();
+    let nodes: BTreeMap<&str, &Value> =
+        items(&metadata["resolve"]["nodes"]).map(|node| (text(&node["id"]), node)).collect();
+    let package = names.iter().find(|(_, of)| **of == name);
+    let mut open = vec![*package.unwrap_or_else(|| panic!("{name} is a package of the workspace")).0];
     let mut seen = BTreeSet::new();
     while let Some(id) = open.pop() {
         if !seen.insert(id) {
             continue;
         }
-        for dependency in &nodes[id].deps {
-            if dependency.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development) {
-                open.push(&dependency.pkg);
+        for dependency in items(&nodes[id]["deps"]) {
+            if items(&dependency["dep_kinds"]).any(|kind| kind["kind"] != "dev") {
+                open.push(text(&dependency["pkg"]));
             }
         }
     }
-    seen.into_iter().map(|id| metadata[id].name.to_string()).collect()
+    seen.into_iter().map(|id| names[id].to_owned()).collect()
 }
 
 fn forbid(needed: &BTreeSet<String>, who: &str, families: &[&str]) {
@@ -134,8 +148,10 @@ fn every_problem_code_has_its_page() {
 
 /// Calls `see` with every text file below `folder`, hidden folders and build output left out.
 fn visit(folder: &Path, see: &mut impl FnMut(&Path, &str)) {
-    let mut entries: Vec<_> =
-        std::fs::read_dir(folder).expect("the folder is readable").map(|entry| entry.expect("readable").path()).collect();
+    let mut entries: Vec<_> = std::fs::read_dir(folder)
+        .expect("the folder is readable")
+        .map(|entry| entry.expect("readable").path())
+        .collect();
     entries.sort();
     for path in entries {
         let name = path.file_name().expect("an entry has a name").to_string_lossy().into_owned();
