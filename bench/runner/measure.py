@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from pathlib import Path
 BLOCK_BYTES = 512
 # Calls that make data durable.
 SYNC_CALLS = "fsync,fdatasync,sync_file_range,syncfs,msync"
+# Nothing here takes longer, traced or not; what does has stopped working.
+RUN_SECONDS = 3600.0
+STOP_SECONDS = 120.0
 # How long strace may take to write its summary after the traced process has ended.
 SUMMARY_SECONDS = 20.0
 
@@ -59,18 +63,24 @@ class Process:
         with open(log, "ab") as output:
             self.child = subprocess.Popen(command, stderr=output, stdin=subprocess.DEVNULL, **options)
 
-    def wait(self) -> tuple[int, Cost]:
-        """Waits for the end; gives the exit code (negative: a signal) and the cost."""
+    def ended(self) -> bool:
+        """Whether it has ended by itself; its cost can still be asked for."""
+        return os.waitid(os.P_PID, self.child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def wait(self, limit_seconds: float) -> tuple[int, Cost]:
+        """Waits for the end, and kills what takes longer; gives the exit code (negative: a signal) and the cost."""
+        guard = threading.Timer(limit_seconds, os.kill, (self.child.pid, signal.SIGKILL))
+        guard.start()
         _, status, usage = os.wait4(self.child.pid, 0)
+        guard.cancel()
         code = os.waitstatus_to_exitcode(status)
         self.child.returncode = code
         return code, Cost(usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024, usage.ru_oublock * BLOCK_BYTES)
 
     def stop(self) -> tuple[int, Cost]:
         """Asks the process to end, and waits."""
-        if self.child.returncode is None:
-            self.child.send_signal(signal.SIGTERM)
-        return self.wait()
+        os.kill(self.child.pid, signal.SIGTERM)
+        return self.wait(STOP_SECONDS)
 
     def tail(self) -> str:
         """The end of what it wrote to stderr."""
@@ -83,14 +93,15 @@ def run(command: list[str], log: Path, *, sync_summary: Path | None = None, **op
     Raises RuntimeError when it fails.
     """
     started = time.monotonic()
-    process = Process(command, log, sync_summary=sync_summary, stdout=subprocess.PIPE, **options)
-    output = process.child.stdout.read().decode()
-    process.child.stdout.close()
-    code, cost = process.wait()
-    wall = time.monotonic() - started
+    with open(log.with_name(log.name + ".stdout"), "w+b") as output:
+        process = Process(command, log, sync_summary=sync_summary, stdout=output, **options)
+        code, cost = process.wait(RUN_SECONDS)
+        wall = time.monotonic() - started
+        output.seek(0)
+        text = output.read().decode()
     if code != 0:
         raise RuntimeError(f"{' '.join(map(str, command))} ended with {code}\n{process.tail()}")
-    return output, cost, wall
+    return text, cost, wall
 
 
 def can_count_syncs() -> bool:

@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,22 +90,29 @@ class Fleet:
         """Runs `skein`; its cost is part of the whole."""
         environment = {
             **os.environ,
-            "SKEIN_ENDPOINT": f"http://127.0.0.1:{self.port}",
-            "SKEIN_TOKEN_FILE": str(self.out / "node" / "admin.token"),
+            "SKEIN_SERVER": f"http://127.0.0.1:{self.port}",
+            "SKEIN_TOKEN_FILE": str(self.out / "node" / "token"),
         }
         output, cost, _ = measure.run([str(self.binaries.cli), *words], self.out / "cli.log", env=environment)
         self.cli_cost = self.cli_cost.plus(cost)
         return output
 
+    def listed(self) -> str:
+        """What became of the migrations, for the message of a failed run."""
+        try:
+            return self.cli("list", "--limit", "5", "--phase", "paused,quarantined,approval,cancelled")
+        except RuntimeError as error:
+            return str(error)
+
     def await_ready(self) -> None:
-        """Until the API answers."""
+        """Until the node can record facts."""
         deadline = time.monotonic() + START_SECONDS
         while True:
-            if self.node.child.poll() is not None:
+            if self.node.ended():
                 raise RuntimeError(f"skein-node ended\n{self.node.tail()}")
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5):
+                    return
             except OSError:
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"skein-node does not answer\n{self.node.tail()}") from None
@@ -121,6 +129,8 @@ def run(binaries: Binaries, source: Path, out: Path, *, clean: bool, validate: b
     try:
         fleet.await_ready()
         fleet.cli("apply", str(document), "--wait", "-o", "json")
+    except RuntimeError as error:
+        raise RuntimeError(f"{error}\n{fleet.listed()}\n{fleet.node.tail()}") from None
     finally:
         _, node_cost = fleet.node.stop()
     wall = time.monotonic() - started

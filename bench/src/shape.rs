@@ -15,7 +15,7 @@ const B_TABLES: u32 = 1_500;
 const B_ROWS: u64 = 10_000;
 /// Titles to choose from: what makes a row of each dataset as large as it should be.
 const A_TITLES: u64 = 45_000;
-const B_TITLES: u64 = 12_000;
+const B_TITLES: u64 = 4_000;
 /// One row in so many is an exact copy of another one of its partition.
 const ONE_DUPLICATE_IN: u64 = 50;
 
