@@ -10,5 +10,16 @@ compile_error!(
      replaces that; without it one seed does not give one schedule"
 );
 
+mod actors;
+pub mod api;
+pub mod config;
+mod core;
 pub mod env;
 pub mod ledger;
+pub mod metrics;
+mod node;
+mod report;
+pub mod scripted;
+
+pub use actors::TreeError;
+pub use node::{Node, NodeError, NodeHandle};

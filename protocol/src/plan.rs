@@ -270,6 +270,17 @@ pub enum StrategyKind {
     Transform,
 }
 
+impl StrategyKind {
+    /// The kind as people write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Transform => "transform",
+        }
+    }
+}
+
 /// A rule that removes rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data_plane::StagedTable;
 use crate::hash::Hash256;
-use crate::ids::{Attempt, BatchId, ConnectionName, Epoch, Generation, MigrationId, NodeId, PolicyName, Run, TableName, TableUuid};
+use crate::ids::{Attempt, BatchId, BatchNo, ConnectionName, Epoch, Generation, MigrationId, NodeId, PolicyName, Run, StageNo, TableName, TableUuid};
 use crate::ledger::entry::{BatchTotals, Fence, PlanSummary, Work};
 use crate::problem::Problem;
 
@@ -286,6 +286,21 @@ impl Migration {
     #[must_use]
     pub fn running(&self) -> u32 {
         self.stages.iter().flatten().map(|batch| u32::from(batch.running.is_some())).sum()
+    }
+
+    /// Batches that are running: the open hand-out and the failures before it.
+    #[must_use]
+    pub fn running_batches(&self) -> Vec<(BatchId, Attempt, u32)> {
+        let mut running = Vec::new();
+        for (stage, batches) in (0_u32..).zip(&self.stages) {
+            for (number, batch) in (0_u32..).zip(batches) {
+                if let Some(attempt) = batch.running {
+                    let id = BatchId { stage: StageNo(stage), batch: BatchNo(number) };
+                    running.push((id, attempt, batch.failures));
+                }
+            }
+        }
+        running
     }
 
     /// Totals over the batches that are done and write data (the last stage), and over those that only read.

@@ -1,0 +1,148 @@
+//! The dispatcher: decides what the node begins now, whenever something may have become possible.
+//!
+//! In: wakes (entries were applied, work ended, a time came). Out: jobs to the supervisor, and the one entry that starts
+//! many preparations at once. Holds: what runs. Not here: the decision (`skein_protocol::schedule`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use skein_protocol::ids::MigrationId;
+use skein_protocol::ledger::Entry;
+use skein_protocol::schedule::{self, Dispatch, Limits, Running};
+use tokio::time::sleep;
+
+use super::job::Job;
+use super::supervisor::SupervisorMessage;
+use super::task::Task;
+use crate::core::Core;
+
+/// Longest sleep until a time comes: wall clocks jump.
+const LONGEST_NAP: Duration = Duration::from_secs(60);
+
+/// Decides what begins.
+pub(super) struct Dispatcher;
+
+#[derive(Debug)]
+pub(super) enum DispatcherMessage {
+    /// Something may have become possible.
+    Wake,
+    /// A piece of work ended.
+    Ended(MigrationId, Job),
+    /// Begin nothing for this migration.
+    Hold(MigrationId),
+    /// Begin again.
+    Release(MigrationId),
+}
+
+/// What a new dispatcher has to know.
+pub(super) struct Handover {
+    pub(super) core: Arc<Core>,
+    pub(super) supervisor: ActorRef<SupervisorMessage>,
+    pub(super) awake: Arc<AtomicBool>,
+    pub(super) running: Running,
+    pub(super) held: BTreeSet<MigrationId>,
+}
+
+pub(super) struct DispatcherState {
+    core: Arc<Core>,
+    supervisor: ActorRef<SupervisorMessage>,
+    awake: Arc<AtomicBool>,
+    running: Running,
+    held: BTreeSet<MigrationId>,
+    nap: Option<Task>,
+}
+
+impl Actor for Dispatcher {
+    type Msg = DispatcherMessage;
+    type State = DispatcherState;
+    type Arguments = Handover;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<Self::Msg>,
+        handover: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let Handover { core, supervisor, awake, running, held } = handover;
+        Ok(DispatcherState { core, supervisor, awake, running, held, nap: None })
+    }
+
+    async fn post_start(&self, myself: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        state.decide(&myself).await
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            DispatcherMessage::Wake => {}
+            DispatcherMessage::Ended(id, job) => job.leave(id, &mut state.running),
+            DispatcherMessage::Hold(id) => {
+                state.held.insert(id);
+                return Ok(());
+            }
+            DispatcherMessage::Release(id) => {
+                state.held.remove(&id);
+            }
+        }
+        state.decide(&myself).await
+    }
+}
+
+impl DispatcherState {
+    async fn decide(&mut self, myself: &ActorRef<DispatcherMessage>) -> Result<(), ActorProcessingErr> {
+        // Before the look: what is applied from here on wakes again.
+        self.awake.store(false, Ordering::Release);
+        let now = self.core.now();
+        let limits = Limits { slots: self.core.config.slots };
+        let decision = self.core.ledger.read(|state| {
+            let ours = |migration: &skein_protocol::ledger::Migration| {
+                migration.owner == self.core.node && !self.held.contains(&migration.id)
+            };
+            schedule::decide(state, &self.running, limits, now, ours)
+        });
+        self.nap = decision.wake_at.map(|time| {
+            let myself = myself.clone();
+            let nap = Duration::from_millis(time.saturating_sub(now)).clamp(Duration::from_millis(1), LONGEST_NAP);
+            Task::start(async move {
+                sleep(nap).await;
+                // A dispatcher that is gone needs no wake.
+                let _ = myself.cast(DispatcherMessage::Wake);
+            })
+        });
+        for dispatch in decision.dispatches {
+            self.begin(dispatch).await?;
+        }
+        let (busy, preparations) = (self.running.batches.len() + self.running.finishing.len(), self.running.preparing.len());
+        self.core.metrics.count(|stats| {
+            stats.slots_busy = busy as u64;
+            stats.preparations = preparations as u64;
+        });
+        Ok(())
+    }
+
+    async fn begin(&mut self, dispatch: Dispatch) -> Result<(), ActorProcessingErr> {
+        let (id, job) = match dispatch {
+            Dispatch::StartPreparations(ids) => {
+                let fences = self.core.ledger.read(|state| {
+                    ids.iter().filter_map(|id| state.migration(*id)).map(|migration| migration.fence()).collect()
+                });
+                self.core.record(Entry::PreparationStarted(fences)).await?;
+                return Ok(());
+            }
+            Dispatch::Work(id, step) => {
+                let Some(job) = Job::of(&step) else { return Ok(()) };
+                (id, job)
+            }
+            Dispatch::Batch(id, batch) => (id, Job::Batch(batch)),
+        };
+        job.enter(id, &mut self.running);
+        self.supervisor.cast(SupervisorMessage::Hand(id, job))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! Migrations: list, show, plan, script, report.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use skein_protocol::api::{Filter, MigrationDetail, MigrationRow, Page, PlannedDataset, Report};
+use skein_protocol::hash::Hash256;
+use skein_protocol::ids::{MigrationId, TableName};
+use skein_protocol::ledger::State as LedgerState;
+use skein_protocol::plan::{Plan, Planned, Refusal};
+
+use super::Api;
+use super::error::ApiError;
+use super::extract::Params;
+use super::listing::Wanted;
+use super::plans::shown;
+use super::rows::migration_detail;
+use crate::report::report;
+
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    Params(filter): Params<Filter>,
+) -> Result<Json<Page<MigrationRow>>, ApiError> {
+    let wanted = Wanted::new(filter)?;
+    Ok(Json(api.core.ledger.read(|state| wanted.page(state))))
+}
+
+pub(super) async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<MigrationDetail>, ApiError> {
+    api.core.ledger.read(|state| {
+        let id = find(state, &name)?;
+        state.migration(id).map(|migration| Json(migration_detail(migration))).ok_or_else(|| none(&name))
+    })
+}
+
+pub(super) async fn plan(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<PlannedDataset>, ApiError> {
+    let (plan, refusal) = documents(&api, &name)?;
+    let planned = match (plan, refusal) {
+        (Some(hash), _) => Planned::Ready(Box::new(api.core.document::<Plan>("the plan", hash).await?)),
+        (None, Some(hash)) => Planned::Refused(api.core.document::<Refusal>("the refusal", hash).await?),
+        (None, None) => return Err(unplanned(&name)),
+    };
+    Ok(Json(shown(planned)))
+}
+
+pub(super) async fn script(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    let (plan, _) = documents(&api, &name)?;
+    let plan: Plan = api.core.document("the plan", plan.ok_or_else(|| unplanned(&name))?).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], plan.script).into_response())
+}
+
+pub(super) async fn show_report(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<Report>, ApiError> {
+    let found = api.core.ledger.read(|state| find(state, &name).map(|id| state.migration(id).cloned()))?;
+    let migration = found.ok_or_else(|| none(&name))?;
+    Ok(Json(report(&api.core, &migration).await?))
+}
+
+/// The blobs of a migration's plan and refusal.
+fn documents(api: &Api, name: &str) -> Result<(Option<Hash256>, Option<Hash256>), ApiError> {
+    api.core.ledger.read(|state| {
+        let id = find(state, name)?;
+        let migration = state.migration(id).ok_or_else(|| none(name))?;
+        Ok((migration.plan.as_ref().map(|plan| plan.hash), migration.refusal))
+    })
+}
+
+/// The migration that is called `name`: by its id, or by its dataset or target, if that is one alone.
+fn find(state: &LedgerState, name: &str) -> Result<MigrationId, ApiError> {
+    if let Ok(id) = name.parse::<MigrationId>() {
+        return state.migration(id).map(|migration| migration.id).ok_or_else(|| none(name));
+    }
+    let Ok(table) = name.parse::<TableName>() else {
+        let why = "it is neither an id nor database.table";
+        return Err(ApiError::invalid(format!("migration {name}"), why, "list the migrations"));
+    };
+    let named = state.migrations().values().filter(|migration| !state.is_superseded(migration));
+    let mut named = named.filter(|migration| migration.dataset == table || migration.target == table);
+    let first = named.next().ok_or_else(|| none(name))?;
+    let others: Vec<String> = named.map(|other| other.id.to_string()).collect();
+    if others.is_empty() {
+        return Ok(first.id);
+    }
+    let why = format!("several migrations are about it: {}, {}", first.id, others.join(", "));
+    Err(ApiError::invalid(format!("migration {name}"), why, "name one by its id"))
+}
+
+fn none(name: &str) -> ApiError {
+    ApiError::not_found(format!("migration {name}"), "list the migrations")
+}
+
+fn unplanned(name: &str) -> ApiError {
+    ApiError::not_found(format!("the plan of migration {name}"), "wait until it is planned")
+}

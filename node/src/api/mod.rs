@@ -1,0 +1,66 @@
+//! The HTTP API: routes, who may call them, what they answer.
+//!
+//! In: HTTP requests, from sockets or straight into the router. Out: JSON, problem documents, text. Holds: [`Api`], what
+//! handlers share. One table ([`routes`]) makes the router and the OpenAPI document. Not here: types (the protocol's
+//! `api`), anything that decides.
+
+mod actions;
+mod auth;
+mod error;
+mod extract;
+mod handling;
+mod listing;
+mod migrations;
+mod openapi;
+mod overview;
+mod plans;
+mod policies;
+mod routes;
+mod rows;
+mod selecting;
+mod serve;
+
+use std::sync::{Arc, OnceLock};
+
+pub use actions::MAX_ITEMS;
+pub(crate) use overview::status_of;
+pub(crate) use rows::migration_detail;
+pub(crate) use selecting::iceberg;
+pub use auth::{NODE_TOKEN_NAME, TOKEN_FILE};
+use auth::Tokens;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use policies::Applied;
+pub(crate) use serve::Server;
+use tokio::sync::Mutex;
+
+use crate::core::Core;
+
+/// What handlers share.
+pub(crate) struct Api {
+    core: Arc<Core>,
+    tokens: Tokens,
+    /// Policies are applied one after the other; answers by idempotency key.
+    applied: Mutex<Applied>,
+    /// The OpenAPI document, once somebody asked for it.
+    document: OnceLock<String>,
+}
+
+/// The API of a node, to be called below any socket.
+///
+/// # Errors
+/// When the token file can be neither read nor written.
+pub(crate) async fn router(core: Arc<Core>) -> std::io::Result<Router> {
+    let (env, named) = (core.env.clone(), core.config.tokens.clone());
+    let load = move || Tokens::load(&env, &named);
+    let tokens = core.env.blocking.call(load).await.map_err(std::io::Error::other)??;
+    let api = Arc::new(Api { core, tokens, applied: Mutex::default(), document: OnceLock::new() });
+    let (mut open, mut guarded) = (Router::new(), Router::new());
+    for route in routes::all() {
+        let router = if route.open { &mut open } else { &mut guarded };
+        *router = std::mem::take(router).route(route.path, route.handler);
+    }
+    let guarded = guarded.route_layer(from_fn_with_state(api.clone(), handling::authorize));
+    let all = open.merge(guarded).layer(from_fn_with_state(api.clone(), handling::handle));
+    Ok(all.with_state(api))
+}

@@ -1,0 +1,127 @@
+//! The one table of routes: the router and the OpenAPI document are both made of it.
+
+use std::sync::Arc;
+
+use axum::http::Method;
+use axum::routing::{MethodRouter, get, post};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use skein_protocol::api::{
+    ActionAnswer, ActionRequest, ApplyAnswer, DecisionRequest, Filter, LintAnswer, MigrationDetail, MigrationRow, Page,
+    PlanLine, PlannedDataset, PolicyDetail, PolicyRow, Report, Status,
+};
+use skein_protocol::policy::Policy;
+
+use super::overview::StatusQuery;
+use super::{Api, actions, migrations, overview, plans, policies};
+
+type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a body is.
+#[derive(Clone, Copy)]
+pub(super) enum Media {
+    /// None.
+    Nothing,
+    /// A JSON document.
+    Json(SchemaOf),
+    /// A policy document, in YAML or JSON.
+    Policy(SchemaOf),
+    /// Lines of JSON.
+    Lines(SchemaOf),
+    /// Text of this media type.
+    Text(&'static str),
+    /// Some JSON document.
+    AnyJson,
+}
+
+/// One route.
+pub(super) struct Route {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    pub(super) summary: &'static str,
+    /// Whether it may be called without a token.
+    pub(super) open: bool,
+    pub(super) query: Option<SchemaOf>,
+    pub(super) body: Media,
+    pub(super) answer: Media,
+    pub(super) handler: MethodRouter<Arc<Api>>,
+}
+
+impl Route {
+    fn get(path: &'static str, summary: &'static str, answer: Media, handler: MethodRouter<Arc<Api>>) -> Self {
+        let (method, query, body) = (Method::GET, None, Media::Nothing);
+        Self { method, path, summary, open: false, query, body, answer, handler }
+    }
+
+    fn post(path: &'static str, summary: &'static str, (body, answer): (Media, Media), handler: MethodRouter<Arc<Api>>) -> Self {
+        Self { method: Method::POST, body, ..Self::get(path, summary, answer, handler) }
+    }
+
+    fn query(self, query: SchemaOf) -> Self {
+        Self { query: Some(query), ..self }
+    }
+
+    fn open(self) -> Self {
+        Self { open: true, ..self }
+    }
+}
+
+fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+fn json<T: JsonSchema>() -> Media {
+    Media::Json(of::<T>)
+}
+
+/// All routes.
+pub(super) fn all() -> Vec<Route> {
+    let policy = Media::Policy(of::<Policy>);
+    let text = Media::Text("text/plain");
+    vec![
+        Route::post("/v1/lint", "Check a policy document", (policy, json::<LintAnswer>()), post(policies::lint)),
+        Route::post(
+            "/v1/plan",
+            "Plan what applying a policy would do; nothing is recorded",
+            (policy, Media::Lines(of::<PlanLine>)),
+            post(plans::plan),
+        ),
+        Route::post(
+            "/v1/policies",
+            "Apply a policy; with a header Idempotency-Key, a repeated call gets its first answer",
+            (policy, json::<ApplyAnswer>()),
+            post(policies::apply),
+        ),
+        Route::get("/v1/policies", "List policies", json::<Vec<PolicyRow>>(), get(policies::list)),
+        Route::get("/v1/policies/{name}", "One policy", json::<PolicyDetail>(), get(policies::show)),
+        Route::get("/v1/migrations", "List migrations", json::<Page<MigrationRow>>(), get(migrations::list))
+            .query(of::<Filter>),
+        Route::get(
+            "/v1/migrations/{id}",
+            "One migration, by id, or by dataset or target if that names one alone",
+            json::<MigrationDetail>(),
+            get(migrations::show),
+        ),
+        Route::get("/v1/migrations/{id}/plan", "A migration's plan or refusal", json::<PlannedDataset>(), get(migrations::plan)),
+        Route::get("/v1/migrations/{id}/script", "A migration's SQL script", text, get(migrations::script)),
+        Route::get("/v1/migrations/{id}/report", "A migration's report", json::<Report>(), get(migrations::show_report)),
+        Route::post(
+            "/v1/actions",
+            "Pause, resume, cancel, retry or roll back migrations",
+            (json::<ActionRequest>(), json::<ActionAnswer>()),
+            post(actions::act),
+        ),
+        Route::post(
+            "/v1/decisions",
+            "Approve or reject plans by their hashes",
+            (json::<DecisionRequest>(), json::<ActionAnswer>()),
+            post(actions::decide),
+        ),
+        Route::get("/v1/status", "The node at a glance", json::<Status>(), get(overview::status)).query(of::<StatusQuery>),
+        Route::get("/v1/blobs/{hash}", "A document by its hash: plans, evidence", Media::AnyJson, get(overview::blob)),
+        Route::get("/v1/openapi.json", "This document", Media::AnyJson, get(overview::document)),
+        Route::get("/v1/policy-schema.json", "JSON Schema of policy documents", Media::AnyJson, get(overview::policy_schema)),
+        Route::get("/healthz", "The process lives", text, get(overview::alive)).open(),
+        Route::get("/readyz", "The node can record facts", text, get(overview::ready)).open(),
+        Route::get("/metrics", "Prometheus metrics", text, get(overview::metrics)),
+    ]
+}

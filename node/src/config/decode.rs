@@ -1,0 +1,304 @@
+//! From YAML to [`Config`]: section by section, so that every error names its place.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_yaml_ng::{Mapping, Value};
+use skein_protocol::connection::{Connection, Connections};
+use skein_protocol::hash::Hash256;
+use skein_protocol::ids::ConnectionName;
+use skein_protocol::machine::publishing::TOMBSTONE_MILLIS;
+
+use super::reference::{Reference, resolve};
+use super::{
+    Config, ConfigError, DEFAULT_BATCH_MEMORY_BYTES, DEFAULT_LISTEN, MAX_SLOTS, MAX_TOMBSTONE_SECONDS,
+    MIN_BATCH_MEMORY_BYTES, NamedToken,
+};
+
+/// Most characters of a connection's or token's name.
+const MAX_NAME_CHARS: usize = 63;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NodeSection {
+    #[serde(default)]
+    listen: Option<String>,
+    #[serde(default)]
+    data_dir: Option<String>,
+    #[serde(default)]
+    slots: Option<usize>,
+    #[serde(default)]
+    batch_memory: Option<Bytes>,
+    #[serde(default)]
+    tombstone_seconds: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenSection {
+    name: String,
+    sha256: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Bytes {
+    Number(u64),
+    Text(String),
+}
+
+/// Reads a configuration. `slots` is what a node has unless configured otherwise; `lookup` tells what a reference
+/// stands for.
+///
+/// # Errors
+/// Everything that is wrong with it; never empty.
+pub fn parse(
+    text: &str,
+    slots: usize,
+    lookup: &dyn Fn(&Reference) -> Result<String, String>,
+) -> Result<Config, Vec<ConfigError>> {
+    let mut value: Value = serde_yaml_ng::from_str(text).map_err(|error| {
+        vec![ConfigError::new("the file", error.to_string(), "correct the YAML at that place")]
+    })?;
+    let mut errors = Vec::new();
+    resolve(&mut value, "", lookup, &mut errors);
+    let root = match value {
+        Value::Mapping(root) => root,
+        _ => {
+            errors.push(ConfigError::new("the file", "it holds no mapping", "begin with `node:`"));
+            return Err(errors);
+        }
+    };
+    let sections = Sections::take(root, &mut errors);
+    let node: NodeSection = section(sections.node, "node", &mut errors).unwrap_or_default();
+    let connections = connections(sections.connections, &mut errors);
+    let tokens = tokens(sections.tokens, &mut errors);
+    let config = Config {
+        listen: listen(node.listen.as_deref(), &mut errors),
+        data_dir: data_dir(node.data_dir, &mut errors),
+        slots: slots_within(node.slots, slots, &mut errors),
+        batch_memory_bytes: batch_memory(node.batch_memory.as_ref(), &mut errors),
+        tombstone_millis: tombstone(node.tombstone_seconds, &mut errors),
+        connections,
+        tokens,
+    };
+    if errors.is_empty() { Ok(config) } else { Err(errors) }
+}
+
+/// The three parts of a configuration.
+#[derive(Default)]
+struct Sections {
+    node: Option<Value>,
+    connections: Option<Value>,
+    tokens: Option<Value>,
+}
+
+impl Sections {
+    fn take(root: Mapping, errors: &mut Vec<ConfigError>) -> Self {
+        let mut sections = Self::default();
+        for (key, value) in root {
+            match key.as_str() {
+                Some("node") => sections.node = Some(value),
+                Some("connections") => sections.connections = Some(value),
+                Some("tokens") => sections.tokens = Some(value),
+                _ => {
+                    let key = key.as_str().unwrap_or("a key that is no text");
+                    errors.push(ConfigError::new(key, "there is no such section", "write node, connections or tokens"));
+                }
+            }
+        }
+        if sections.node.is_none() {
+            errors.push(ConfigError::new("node", "the section is missing", "write `node: {dataDir: /absolute/folder}`"));
+        }
+        sections
+    }
+}
+
+/// Decodes one part; an empty one is the same as none.
+fn section<T: DeserializeOwned>(value: Option<Value>, at: &str, errors: &mut Vec<ConfigError>) -> Option<T> {
+    let value = value.filter(|value| !value.is_null())?;
+    match serde_yaml_ng::from_value(value) {
+        Ok(section) => Some(section),
+        Err(error) => {
+            errors.push(ConfigError::new(at, error.to_string(), "correct it as docs/configuration.md says"));
+            None
+        }
+    }
+}
+
+fn connections(value: Option<Value>, errors: &mut Vec<ConfigError>) -> Connections {
+    let named: BTreeMap<String, Value> = section(value, "connections", errors).unwrap_or_default();
+    let mut connections = Connections::new();
+    for (name, value) in named {
+        let at = format!("connections.{name}");
+        if let Err(why) = plain_name(&name) {
+            errors.push(ConfigError::new(&at, why, "for example `legacy`"));
+        }
+        let before = errors.len();
+        if let Some(connection) = section::<Connection>(Some(value), &at, errors) {
+            check_paths(&at, &connection, errors);
+            connections.insert(ConnectionName(name), connection);
+        } else if errors.len() == before {
+            errors.push(ConfigError::new(&at, "it is empty", "write at least its kind: hive-files or iceberg"));
+        }
+    }
+    check_apart(&connections, errors);
+    connections
+}
+
+/// Every path of a connection is absolute and says where it leads.
+fn check_paths(at: &str, connection: &Connection, errors: &mut Vec<ConfigError>) {
+    let mut paths: Vec<(String, &str)> = Vec::new();
+    match connection {
+        Connection::HiveFiles(hive) => {
+            paths.push(("warehouse".to_owned(), &hive.warehouse));
+            paths.extend(hive.description.iter().map(|path| ("description".to_owned(), path.as_str())));
+            let roots = hive.allowed_roots.iter().enumerate();
+            paths.extend(roots.map(|(index, path)| (format!("allowedRoots[{index}]"), path.as_str())));
+        }
+        Connection::Iceberg(iceberg) => {
+            paths.push(("catalogFile".to_owned(), &iceberg.catalog_file));
+            paths.push(("warehouse".to_owned(), &iceberg.warehouse));
+        }
+    }
+    for (key, path) in paths {
+        check_absolute(&format!("{at}.{key}"), path, errors);
+    }
+}
+
+fn check_absolute(at: &str, path: &str, errors: &mut Vec<ConfigError>) {
+    if !path.starts_with('/') {
+        errors.push(ConfigError::new(at, format!("{path:?} is no absolute path"), "write it from the root: /…"));
+    } else if path.split('/').any(|part| part == "..") {
+        errors.push(ConfigError::new(at, format!("{path:?} goes up with `..`"), "write where it leads"));
+    }
+}
+
+/// No target is written below a source: sources stay untouched.
+fn check_apart(connections: &Connections, errors: &mut Vec<ConfigError>) {
+    for (target_name, target) in connections {
+        let Connection::Iceberg(target) = target else { continue };
+        for (source_name, source) in connections {
+            let Connection::HiveFiles(source) = source else { continue };
+            for (key, path) in [("warehouse", &target.warehouse), ("catalogFile", &target.catalog_file)] {
+                if is_below(path, &source.warehouse) {
+                    let why = format!("{path} lies in the warehouse of connection {source_name}, which is only read");
+                    let next = "choose a folder outside of every source";
+                    errors.push(ConfigError::new(format!("connections.{target_name}.{key}"), why, next));
+                }
+            }
+        }
+    }
+}
+
+/// Whether `path` is `folder` or lies in it, by its name alone.
+fn is_below(path: &str, folder: &str) -> bool {
+    let parts = |path: &str| path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>();
+    parts(path).starts_with(&parts(folder))
+}
+
+fn tokens(value: Option<Value>, errors: &mut Vec<ConfigError>) -> Vec<NamedToken> {
+    let items: Vec<Value> = section(value, "tokens", errors).unwrap_or_default();
+    let mut tokens: Vec<NamedToken> = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let at = format!("tokens[{index}]");
+        let Some(token) = section::<TokenSection>(Some(item), &at, errors) else { continue };
+        if let Err(why) = plain_name(&token.name) {
+            errors.push(ConfigError::new(format!("{at}.name"), why, "for example `ci`"));
+        }
+        if tokens.iter().any(|other| other.name == token.name) || token.name == crate::api::NODE_TOKEN_NAME {
+            errors.push(ConfigError::new(format!("{at}.name"), format!("{:?} is taken", token.name), "choose another name"));
+        }
+        match token.sha256.trim().parse::<Hash256>() {
+            Ok(sha256) => tokens.push(NamedToken { name: token.name, sha256 }),
+            // The text may be a token that was put here by mistake: it is not shown.
+            Err(_) => errors.push(ConfigError::new(
+                format!("{at}.sha256"),
+                "it is no SHA-256 in 64 hexadecimal digits",
+                "make one with `printf %s TOKEN | sha256sum`; the token itself must not be here",
+            )),
+        }
+    }
+    tokens
+}
+
+fn plain_name(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if name.is_empty() || name.len() > MAX_NAME_CHARS || !name.chars().all(plain) {
+        return Err(format!("{name:?} is no name: lower-case letters, digits, `-` and `_`, at most {MAX_NAME_CHARS}"));
+    }
+    Ok(())
+}
+
+fn listen(text: Option<&str>, errors: &mut Vec<ConfigError>) -> SocketAddr {
+    let text = text.unwrap_or(DEFAULT_LISTEN);
+    text.parse().unwrap_or_else(|_| {
+        let why = format!("{text:?} is no address with a port");
+        errors.push(ConfigError::new("node.listen", why, format!("write an IP address and a port: {DEFAULT_LISTEN}")));
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    })
+}
+
+fn data_dir(path: Option<String>, errors: &mut Vec<ConfigError>) -> String {
+    match path {
+        Some(path) => {
+            check_absolute("node.dataDir", &path, errors);
+            path
+        }
+        None => {
+            errors.push(ConfigError::new("node.dataDir", "it is missing", "write an absolute folder for ledger and token"));
+            String::new()
+        }
+    }
+}
+
+fn slots_within(given: Option<usize>, default: usize, errors: &mut Vec<ConfigError>) -> usize {
+    let slots = given.unwrap_or(default);
+    if slots == 0 || slots > MAX_SLOTS {
+        let next = format!("write a number from 1 to {MAX_SLOTS}; usual is one for each core");
+        errors.push(ConfigError::new("node.slots", format!("{slots} slots are not possible"), next));
+    }
+    slots
+}
+
+fn batch_memory(given: Option<&Bytes>, errors: &mut Vec<ConfigError>) -> u64 {
+    let bytes = match given {
+        None => Some(DEFAULT_BATCH_MEMORY_BYTES),
+        Some(Bytes::Number(bytes)) => Some(*bytes),
+        Some(Bytes::Text(text)) => size(text),
+    };
+    match bytes {
+        Some(bytes) if bytes >= MIN_BATCH_MEMORY_BYTES => bytes,
+        found => {
+            let why = found.map_or("it is no size".to_owned(), |bytes| format!("{bytes} bytes are too few"));
+            let next = format!("write a size of at least {}MiB, for example 256MiB", MIN_BATCH_MEMORY_BYTES >> 20);
+            errors.push(ConfigError::new("node.batchMemory", why, next));
+            DEFAULT_BATCH_MEMORY_BYTES
+        }
+    }
+}
+
+/// A whole number with KiB, MiB or GiB.
+fn size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (digits, shift) = [("KiB", 10), ("MiB", 20), ("GiB", 30)]
+        .into_iter()
+        .find_map(|(unit, shift)| text.strip_suffix(unit).map(|digits| (digits, shift)))
+        .unwrap_or((text, 0));
+    digits.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+fn tombstone(seconds: Option<u64>, errors: &mut Vec<ConfigError>) -> u64 {
+    match seconds {
+        None => TOMBSTONE_MILLIS,
+        Some(seconds) if seconds <= MAX_TOMBSTONE_SECONDS => seconds * 1000,
+        Some(seconds) => {
+            let why = format!("{seconds} seconds are too long");
+            let next = format!("write at most {MAX_TOMBSTONE_SECONDS}; 900 are usual");
+            errors.push(ConfigError::new("node.tombstoneSeconds", why, next));
+            TOMBSTONE_MILLIS
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Faults: what goes wrong, at which call.
+
+use skein_protocol::data_plane::Failure;
+use skein_protocol::ids::TableName;
+use tokio::sync::watch;
+
+/// The calls of a data plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Call {
+    /// `select`
+    Select,
+    /// `inspect`
+    Inspect,
+    /// `list_source`
+    ListSource,
+    /// `run_batch`
+    RunBatch,
+    /// `stage`
+    Stage,
+    /// `read_staged`
+    ReadStaged,
+    /// `register`
+    Register,
+    /// `load`
+    Load,
+    /// `stage_tombstone`
+    StageTombstone,
+    /// `replace`
+    Replace,
+    /// `collect`
+    Collect,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// It fails before it does anything.
+    Fail(Failure),
+    /// It does what it should, and then fails.
+    FailAfter(Failure),
+    /// It fails now; what it should have done happens when [`World::deliver`](super::World::deliver) is called.
+    Late(Failure),
+    /// It panics.
+    Panic,
+    /// It waits until it is let go (see [`World::hold`](super::World::hold)).
+    Hold(Gate),
+    /// The batch writes one row too few, and its evidence says so.
+    LoseRow,
+    /// A staged file is changed behind the back of everybody, after the call.
+    DamageFile,
+    /// A file is added to the source, after the call.
+    GrowSource,
+}
+
+/// Something that goes wrong at some calls.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// At which call.
+    pub call: Call,
+    /// Of which dataset or target; of any, if it is not said.
+    pub table: Option<TableName>,
+    /// So many of these calls go well first.
+    pub after: u32,
+    /// So many go wrong.
+    pub times: u32,
+    /// How.
+    pub effect: Effect,
+}
+
+impl Fault {
+    /// The next call of this kind goes wrong, once.
+    #[must_use]
+    pub fn once(call: Call, effect: Effect) -> Self {
+        Self { call, table: None, after: 0, times: 1, effect }
+    }
+
+    /// Every call of this kind goes wrong.
+    #[must_use]
+    pub fn always(call: Call, effect: Effect) -> Self {
+        Self { times: u32::MAX, ..Self::once(call, effect) }
+    }
+
+    /// The same, for one dataset or target alone.
+    #[must_use]
+    pub fn of(self, table: &TableName) -> Self {
+        Self { table: Some(table.clone()), ..self }
+    }
+
+    /// The same, after so many calls that go well.
+    #[must_use]
+    pub fn after(self, calls: u32) -> Self {
+        Self { after: calls, ..self }
+    }
+
+    /// Whether it strikes now; counts the call.
+    pub(super) fn strikes(&mut self, call: Call, table: Option<&TableName>) -> bool {
+        let meant = self.call == call && (self.table.is_none() || self.table.as_ref() == table);
+        if !meant || self.times == 0 {
+            return false;
+        }
+        if self.after > 0 {
+            self.after -= 1;
+            return false;
+        }
+        self.times -= 1;
+        true
+    }
+}
+
+/// The calls' end of a hold.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    entered: watch::Sender<u32>,
+    open: watch::Receiver<bool>,
+}
+
+/// Holds calls until it lets them go, or is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    entered: watch::Receiver<u32>,
+    open: watch::Sender<bool>,
+}
+
+impl Hold {
+    pub(super) fn new() -> (Self, Gate) {
+        let (entered, enters) = watch::channel(0);
+        let (open, opens) = watch::channel(false);
+        (Self { entered: enters, open }, Gate { entered, open: opens })
+    }
+
+    /// Waits until so many calls wait (or have waited) here.
+    ///
+    /// # Panics
+    /// When the world is gone.
+    pub async fn entered(&mut self, calls: u32) {
+        self.entered.wait_for(|entered| *entered >= calls).await.expect("the world holds the other end");
+    }
+
+    /// Lets all go.
+    pub fn release(self) {
+        self.open.send_replace(true);
+    }
+}
+
+impl Gate {
+    pub(super) async fn pass(mut self) {
+        self.entered.send_modify(|entered| *entered += 1);
+        // A hold that was dropped holds nobody.
+        let _ = self.open.wait_for(|open| *open).await;
+    }
+}
