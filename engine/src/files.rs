@@ -79,6 +79,14 @@ impl Files {
         folders.into_iter().try_for_each(|folder| self.sync_folder(folder))
     }
 
+    /// Makes a folder and those that are missing above it; durable when it returns.
+    ///
+    /// # Errors
+    /// When one of them cannot be made.
+    pub fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        self.folders.ensure(self, folder)
+    }
+
     /// Forces the entries of a folder to the disk.
     ///
     /// # Errors

@@ -1,0 +1,45 @@
+//! The little of a metadata file that tells whose table it is.
+//!
+//! In: a metadata location. Out: uuid and tombstone mark. Holds: nothing. Not here: the rest (`read`).
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+
+use serde::Deserialize;
+use skein_protocol::data_plane::{Failure, LoadedTable};
+use skein_protocol::ids::TableUuid;
+use uuid::Uuid;
+
+use super::metadata::TOMBSTONE_PROPERTY;
+use crate::failure;
+use crate::files::path_of;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Head {
+    table_uuid: Option<Uuid>,
+    #[serde(default)]
+    properties: HashMap<String, String>,
+}
+
+/// What the metadata file at `metadata_location` says. A file that Skein cannot have written (elsewhere than on a local
+/// disk, missing, compressed, no JSON) is somebody else's table: its uuid is nil, which no table of Skein has.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub(super) fn load(metadata_location: String) -> Result<LoadedTable, Failure> {
+    let head = match path_of(&metadata_location) {
+        Ok(path) => match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice::<Head>(&bytes).ok(),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(failure::of_io("reading a table's metadata", &metadata_location, &error)),
+        },
+        Err(_) => None,
+    };
+    if head.is_none() {
+        tracing::info!(metadata_location, "table_of_others");
+    }
+    let uuid = head.as_ref().and_then(|head| head.table_uuid).unwrap_or(Uuid::nil());
+    let tombstone = head.is_some_and(|head| head.properties.get(TOMBSTONE_PROPERTY).is_some_and(|mark| mark == "true"));
+    Ok(LoadedTable { uuid: TableUuid(uuid), metadata_location, tombstone })
+}
