@@ -62,8 +62,8 @@ impl Converter {
             Expr::IsNotFalse(value) => self.is(value, Test::False, true),
             Expr::IsUnknown(value) => self.is(value, Test::Unknown, false),
             Expr::IsNotUnknown(value) => self.is(value, Test::Unknown, true),
-            Expr::IsDistinctFrom(left, right) => self.pair(left, Operator::Distinct, right),
-            Expr::IsNotDistinctFrom(left, right) => self.pair(left, Operator::NotDistinct, right),
+            Expr::IsDistinctFrom(left, right) => self.distinct(left, Operator::Distinct, right),
+            Expr::IsNotDistinctFrom(left, right) => self.distinct(left, Operator::NotDistinct, right),
             Expr::InList { expr: value, list, negated } => Node::In {
                 value: Box::new(self.expr(value)),
                 list: list.iter().map(|item| self.expr(item)).collect(),
@@ -248,6 +248,38 @@ impl Converter {
             (self.expr(left), self.expr(right))
         };
         Node::Binary(Box::new(left), operator, Box::new(right))
+    }
+
+    /// sqlparser takes everything that follows for the right side, other readers do not: what stands there must not
+    /// depend on that.
+    fn distinct(&mut self, left: &Expr, operator: Operator, right: &Expr) -> Node {
+        let tight = match right {
+            Expr::BinaryOp { op, .. } => matches!(
+                op,
+                BinaryOperator::Plus
+                    | BinaryOperator::Minus
+                    | BinaryOperator::Multiply
+                    | BinaryOperator::Divide
+                    | BinaryOperator::Modulo
+                    | BinaryOperator::StringConcat
+            ),
+            Expr::UnaryOp { op, .. } => matches!(op, UnaryOperator::Minus | UnaryOperator::Plus),
+            Expr::Nested(_) | Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::CompoundFieldAccess { .. } => {
+                true
+            }
+            Expr::Value(_) | Expr::TypedString(_) | Expr::Function(_) | Expr::Cast { .. } | Expr::Case { .. } => true,
+            Expr::Extract { .. }
+            | Expr::Ceil { .. }
+            | Expr::Floor { .. }
+            | Expr::Substring { .. }
+            | Expr::Trim { .. } => true,
+            _ => false,
+        };
+        if tight {
+            return self.pair(left, operator, right);
+        }
+        let message = format!("what follows {} is read in different ways", operator.sql());
+        self.refuse(right, message, "put brackets around it: (a is distinct from b) and c")
     }
 
     fn is(&mut self, value: &Expr, what: Test, negated: bool) -> Node {

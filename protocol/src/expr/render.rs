@@ -17,6 +17,8 @@ pub struct UnknownColumns(pub Vec<String>);
 /// How tightly a form binds; operands that bind less are put in brackets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Bond {
+    /// `IS DISTINCT FROM`: some readers take everything that follows for its right side, so it always needs brackets.
+    Distinct,
     Or,
     And,
     Not,
@@ -42,6 +44,7 @@ struct Renderer<'a> {
 
 fn bond(node: &Node) -> Bond {
     match node {
+        Node::Binary(_, Operator::Distinct | Operator::NotDistinct, _) => Bond::Distinct,
         Node::Binary(_, Operator::Or, _) => Bond::Or,
         Node::Binary(_, Operator::And, _) => Bond::And,
         Node::Not(_) => Bond::Not,
@@ -152,7 +155,7 @@ impl Renderer<'_> {
     fn binary(&mut self, left: &Node, operator: Operator, right: &Node, own: Bond) {
         // Chains of one operator lean to the left, as they are read; comparisons make no chains.
         let least = match own {
-            Bond::Predicate => Bond::Concat,
+            Bond::Predicate | Bond::Distinct => Bond::Concat,
             // Readers differ in how tightly || binds beside + and *.
             Bond::Concat if bond(left) != Bond::Concat => Bond::Atom,
             _ => own,
@@ -162,7 +165,7 @@ impl Renderer<'_> {
         let tighter = match own {
             Bond::Or => Bond::And,
             Bond::And => Bond::Not,
-            Bond::Predicate => Bond::Concat,
+            Bond::Predicate | Bond::Distinct => Bond::Concat,
             Bond::Concat => Bond::Atom,
             Bond::Sum => Bond::Product,
             _ => Bond::Sign,

@@ -16,11 +16,17 @@ const ROWS: &[(&str, &str)] = &[
     ("- - 1 = 1", "-(-1) = 1"),
     ("a || b || 'c' = 'x'", r#""a" || "b" || 'c' = 'x'"#),
     ("a || (b || c) = 'x'", r#""a" || ("b" || "c") = 'x'"#),
-    ("a == b or a != c or a <=> d", r#""a" = "b" OR "a" <> "c" OR "a" IS NOT DISTINCT FROM "d""#),
+    ("a == b or a != c or a <=> d", r#""a" = "b" OR "a" <> "c" OR ("a" IS NOT DISTINCT FROM "d")"#),
     ("(a = b) = (c = d)", r#"("a" = "b") = ("c" = "d")"#),
     ("a is null is not true", r#"("a" IS NULL) IS NOT TRUE"#),
     ("a is not null and b is false and c is unknown", r#""a" IS NOT NULL AND "b" IS FALSE AND "c" IS UNKNOWN"#),
     ("a is distinct from b", r#""a" IS DISTINCT FROM "b""#),
+    (
+        "(a is distinct from -b) and a <=> c and d",
+        r#"("a" IS DISTINCT FROM -"b") AND ("a" IS NOT DISTINCT FROM "c") AND "d""#,
+    ),
+    ("c and a is not distinct from b + 1", r#""c" AND ("a" IS NOT DISTINCT FROM "b" + 1)"#),
+    ("a <=> b is null", r#"("a" IS NOT DISTINCT FROM "b") IS NULL"#),
     ("a in (1, 2, 3) and b not in ('x')", r#""a" IN (1, 2, 3) AND "b" NOT IN ('x')"#),
     ("a between 1 and 2 and b not between c and d", r#""a" BETWEEN 1 AND 2 AND "b" NOT BETWEEN "c" AND "d""#),
     ("a like 'x%' and b not like '%y' and c ilike 'Z'", r#""a" LIKE 'x%' AND "b" NOT LIKE '%y' AND "c" ILIKE 'Z'"#),
@@ -102,6 +108,8 @@ fn what_is_not_allowed_is_refused_at_its_place() {
         ("a[1] = 2", row, &[(1, 1, "brackets hold a text")]),
         ("interval '1' day < a", row, &[(1, 10, "intervals")]),
         ("a = x'ff'", row, &[(1, 5, "literal")]),
+        ("a is distinct from b and c", row, &[(1, 20, "different ways")]),
+        ("a is not distinct from b = c", row, &[(1, 24, "different ways")]),
         ("a like 'x' escape '!'", row, &[(1, 1, "no ESCAPE")]),
         ("cast(a as blob) = 'x'", row, &[(1, 6, "nothing can be cast")]),
         ("cast(a as varchar(3)) = 'x'", row, &[(1, 6, "nothing can be cast")]),
@@ -279,7 +287,7 @@ impl Random {
         }
         let one = self.expression(depth - 1);
         let two = self.expression(depth - 1);
-        match self.below(14) {
+        match self.below(22) {
             0 => format!("({one}) and ({two})"),
             1 => format!("({one}) or ({two})"),
             2 => format!("not ({one})"),
@@ -293,6 +301,14 @@ impl Random {
             10 => format!("({one}) in (({two}), 2)"),
             11 => format!("({one}) like ({two})"),
             12 => format!("{one} - {two}"),
+            13 => format!("({one}) is distinct from ({two})"),
+            14 => format!("({one}) <=> ({two})"),
+            15 => format!("({one}) not rlike ({two})"),
+            16 => format!("({one}) not in (({two}))"),
+            17 => format!("({one}) not between (1) and ({two})"),
+            18 => format!("({one}) is not true"),
+            19 => format!("cast(({one}) as string)"),
+            20 => format!("lower({one}) < ({two})"),
             _ => format!("case when ({one}) is null then ({two}) end"),
         }
     }
