@@ -8,6 +8,7 @@
 //! shows, and for `row128` neither does the width of integers and floats. `docs/checksum.md` tells outsiders
 //! the bytes; golden values in the tests keep code and page together.
 
+mod equal;
 mod error;
 mod row128;
 mod row_bytes;
@@ -21,6 +22,7 @@ mod xxh64;
 #[cfg(test)]
 mod tests;
 
+pub use equal::RowComparer;
 pub use error::ChecksumError;
 pub use row128::RowHasher;
 pub use spark_query::spark_query;

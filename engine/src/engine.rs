@@ -1,0 +1,246 @@
+//! The engine: the one implementation of `DataPlane` that moves bytes.
+//!
+//! In: a node's connections, requests. Out: answers of the parts that do the work. Holds: open catalogs and sources, counters.
+//! Not here: the work itself (`source`, `batch`, `iceberg`, `script`).
+//!
+//! Everything that blocks runs on threads of the runtime that are made for it. A caller that goes away stops its work
+//! between two record batches. A panic in the work becomes a failure of that call alone.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use skein_protocol::connection::{Connection, Connections};
+use skein_protocol::data_plane::{
+    BatchRequest, BatchResult, CollectRequest, Collected, DataPlane, Failure, InspectRequest, LoadedTable, ReadRequest, RegisterRequest,
+    Registered, ReplaceRequest, Replaced, SelectRequest, StageRequest, StagedTable, TableReading, TombstoneRequest,
+};
+use skein_protocol::ids::{ConnectionName, TableName};
+use skein_protocol::inspection::{Inspection, SourceFile, TargetState};
+use skein_protocol::plan::Plan;
+use skein_protocol::problem::{Code, Problem};
+
+use crate::batch::{self, BATCH_ROWS, Cancel, Counters, Work};
+use crate::failure::internal;
+use crate::files::Files;
+use crate::iceberg::catalog::Catalog;
+use crate::iceberg::read::Scan;
+use crate::iceberg::{collect, read, stage, tombstone};
+use crate::script;
+use crate::source::HiveSource;
+
+/// What can be set about an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// Rows of the record batches that work goes on in.
+    pub batch_rows: usize,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self { batch_rows: BATCH_ROWS }
+    }
+}
+
+/// What an engine has done since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EngineMetrics {
+    /// Rows of sources that were read.
+    pub rows_read: u64,
+    /// Bytes of sources' files that were read.
+    pub bytes_read: u64,
+    /// Rows of staged data files that were written.
+    pub rows_written: u64,
+    /// Bytes of staged files that were written, scratch included.
+    pub bytes_written: u64,
+    /// Rows of staged data files that were read back.
+    pub rows_read_back: u64,
+    /// How often a file or folder was forced to the disk.
+    pub fsyncs: u64,
+}
+
+/// Moves bytes between the connections of one node.
+#[derive(Debug)]
+pub struct Engine {
+    sources: BTreeMap<ConnectionName, Arc<HiveSource>>,
+    targets: BTreeMap<ConnectionName, Arc<Target>>,
+    files: Files,
+    fsyncs: Arc<AtomicU64>,
+    counters: Arc<Counters>,
+    settings: EngineSettings,
+}
+
+/// A target connection.
+#[derive(Debug)]
+struct Target {
+    warehouse: PathBuf,
+    catalog: Catalog,
+}
+
+impl Engine {
+    /// An engine over `connections`. Nothing is opened yet.
+    #[must_use]
+    pub fn new(connections: Connections, settings: EngineSettings) -> Self {
+        let fsyncs = Arc::new(AtomicU64::new(0));
+        let files = Files::new(Arc::clone(&fsyncs));
+        let (mut sources, mut targets) = (BTreeMap::new(), BTreeMap::new());
+        for (name, connection) in connections {
+            match connection {
+                Connection::HiveFiles(config) => {
+                    sources.insert(name.clone(), Arc::new(HiveSource::new(name, config)));
+                }
+                Connection::Iceberg(config) => {
+                    let catalog = Catalog::new(files.clone(), PathBuf::from(config.catalog_file), &config.catalog_name);
+                    targets.insert(name, Arc::new(Target { warehouse: PathBuf::from(config.warehouse), catalog }));
+                }
+            }
+        }
+        Self { sources, targets, files, fsyncs, counters: Arc::default(), settings }
+    }
+
+    /// What the engine has done since it was made.
+    #[must_use]
+    pub fn metrics(&self) -> EngineMetrics {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        EngineMetrics {
+            rows_read: of(&self.counters.rows_read),
+            bytes_read: of(&self.counters.bytes_read),
+            rows_written: of(&self.counters.rows_written),
+            bytes_written: of(&self.counters.bytes_written),
+            rows_read_back: of(&self.counters.rows_read_back),
+            fsyncs: of(&self.fsyncs),
+        }
+    }
+
+    fn source(&self, name: &ConnectionName) -> Result<Arc<HiveSource>, Failure> {
+        self.sources.get(name).cloned().ok_or_else(|| self.no_connection(name, "hive-files", self.targets.contains_key(name)))
+    }
+
+    fn target(&self, name: &ConnectionName) -> Result<Arc<Target>, Failure> {
+        self.targets.get(name).cloned().ok_or_else(|| self.no_connection(name, "iceberg", self.sources.contains_key(name)))
+    }
+
+    fn no_connection(&self, name: &ConnectionName, kind: &str, other_kind: bool) -> Failure {
+        let what = format!("The connection {name} cannot be used here");
+        if other_kind {
+            let next = format!("Name a connection of kind {kind}");
+            return Failure::permanent(Problem::new(Code::ConnectionKind, what, format!("it is not of kind {kind}"), next));
+        }
+        let known: Vec<&str> = self.sources.keys().chain(self.targets.keys()).map(|name| name.0.as_str()).collect();
+        let why = format!("this node's configuration has only {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") });
+        Failure::permanent(Problem::new(Code::ConnectionUnknown, what, why, "Correct the name, or add the connection to the node's configuration"))
+    }
+}
+
+/// Runs `work` on a thread that may block. It is told to stop when the returned future is dropped.
+async fn blocking<T: Send + 'static>(
+    what: &'static str,
+    work: impl FnOnce(&Cancel) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let cancel = Cancel::default();
+    let _stops = cancel.on_drop();
+    let task = tokio::task::spawn_blocking(move || work(&cancel));
+    match task.await {
+        Ok(outcome) => outcome,
+        Err(error) if error.is_panic() => Err(internal(what, format!("it panicked: {}", panic_text(error.into_panic().as_ref())))),
+        // The runtime is going down.
+        Err(error) => {
+            let problem = Problem::new(Code::Interrupted, format!("{what} was stopped"), error.to_string(), "It is tried again after a restart");
+            Err(Failure::transient(problem))
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
+}
+
+/// An effect of which nobody knows whether it happened, if its thread died.
+fn unclear<T>(outcome: Result<T, Failure>) -> Result<T, Failure> {
+    outcome.map_err(|failure| match failure.code() {
+        Code::Internal | Code::Interrupted => Failure::unknown(failure.problem),
+        _ => failure,
+    })
+}
+
+#[async_trait]
+impl DataPlane for Engine {
+    async fn select(&self, request: SelectRequest) -> Result<Vec<TableName>, Failure> {
+        let source = self.source(&request.connection)?;
+        blocking("listing tables", move |_| source.select()).await
+    }
+
+    async fn inspect(&self, request: InspectRequest) -> Result<Inspection, Failure> {
+        let source = self.source(&request.connection)?;
+        let target = self.target(&request.target_connection)?;
+        blocking("inspecting a table", move |_| {
+            let loaded = target.catalog.load(&request.target)?;
+            let occupied_by = loaded.filter(|table| !table.tombstone).map(|table| table.metadata_location);
+            let location = target.warehouse.join(&request.target.database).join(&request.target.table);
+            source.inspect(&request.dataset, TargetState { location: location.display().to_string(), occupied_by })
+        })
+        .await
+    }
+
+    async fn list_source(&self, plan: Arc<Plan>) -> Result<Vec<SourceFile>, Failure> {
+        let source = self.source(&plan.source.connection)?;
+        blocking("listing a source", move |_| source.list_files(&plan)).await
+    }
+
+    async fn run_batch(&self, request: BatchRequest) -> Result<BatchResult, Failure> {
+        let (files, counters, batch_rows) = (self.files.clone(), Arc::clone(&self.counters), self.settings.batch_rows);
+        blocking("running a batch", move |cancel| {
+            let work = Work { request: &request, files: &files, cancel, counters: &counters, batch_rows };
+            batch::run_batch(&work)
+        })
+        .await
+    }
+
+    async fn stage(&self, request: StageRequest) -> Result<StagedTable, Failure> {
+        let files = self.files.clone();
+        blocking("staging a table", move |_| stage::stage(&files, &request)).await
+    }
+
+    async fn read_staged(&self, request: ReadRequest) -> Result<TableReading, Failure> {
+        let (plan, location, memory) = (Arc::clone(&request.plan), request.table.metadata_location.clone(), request.memory_bytes);
+        let mut reading = blocking("reading a staged table", move |_| read::read_staged(&request)).await?;
+        if !plan.checks.sql.is_empty() {
+            let at = location.clone();
+            let schema = blocking("reading a staged table", move |_| Ok(Scan::open(&at, None)?.schema())).await?;
+            let open = Arc::new(move || Ok(Box::new(Scan::open(&location, None)?) as Box<_>));
+            let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+            let checks = script::check_sql(&plan.checks.sql, &schema, open, memory).await;
+            reading.checks = checks.map_err(|failure| Failure { problem: failure.problem.of(&plan.source.dataset), ..failure })?;
+        }
+        Ok(reading)
+    }
+
+    async fn register(&self, request: RegisterRequest) -> Result<Registered, Failure> {
+        let target = self.target(&request.connection)?;
+        unclear(blocking("registering a table", move |_| target.catalog.register(&request)).await)
+    }
+
+    async fn load(&self, connection: ConnectionName, name: TableName) -> Result<Option<LoadedTable>, Failure> {
+        let target = self.target(&connection)?;
+        blocking("loading a table", move |_| target.catalog.load(&name)).await
+    }
+
+    async fn stage_tombstone(&self, request: TombstoneRequest) -> Result<String, Failure> {
+        let files = self.files.clone();
+        blocking("staging a tombstone", move |_| tombstone::stage_tombstone(&files, &request)).await
+    }
+
+    async fn replace(&self, request: ReplaceRequest) -> Result<Replaced, Failure> {
+        let target = self.target(&request.connection)?;
+        unclear(blocking("replacing a table's metadata", move |_| target.catalog.replace(&request)).await)
+    }
+
+    async fn collect(&self, request: CollectRequest) -> Result<Collected, Failure> {
+        let target = self.target(&request.connection)?;
+        blocking("removing staged files", move |_| collect::collect(Path::new(&target.warehouse), &request)).await
+    }
+}
