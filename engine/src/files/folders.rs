@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Files;
 
@@ -23,33 +23,40 @@ pub(super) struct Folders {
 impl Folders {
     /// Makes `folder` and all that are missing above it, durable when it returns.
     pub(super) fn ensure(&self, files: &Files, folder: &Path) -> io::Result<()> {
-        // Held throughout: a second caller must not rely on a folder that the first has made but not yet forced to the disk.
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let unknown: Vec<&Path> = folder.ancestors().take_while(|above| !known.contains(*above)).collect();
-        if known.len() + unknown.len() > MAX_KNOWN {
-            known.clear();
-        }
-        for folder in unknown.into_iter().rev() {
+        let unknown: Vec<&Path> = {
+            let known = self.known();
+            folder.ancestors().take_while(|above| !known.contains(*above)).collect()
+        };
+        // Nothing is held meanwhile: two callers may both force a folder to the disk, but neither relies on one of which
+        // nobody has done so.
+        for folder in unknown.iter().rev() {
             let created = match fs::create_dir(folder) {
                 Ok(()) => true,
                 Err(_) if folder.is_dir() => false,
                 Err(error) => return Err(error),
             };
             if let Some(above) = folder.parent() {
-                let synced = files.sync_folder(above);
-                // One that existed may be of a process that died before it forced it to the disk, so it is tried; but
-                // folders far above need not be ours to read.
-                if created {
-                    synced?;
+                match files.sync_folder(above) {
+                    // Folders far above need not be ours to read; those have been there for long.
+                    Err(error) if !created && error.kind() == io::ErrorKind::PermissionDenied => {}
+                    other => other?,
                 }
             }
-            known.insert(folder.to_owned());
         }
+        let mut known = self.known();
+        if known.len() + unknown.len() > MAX_KNOWN {
+            known.clear();
+        }
+        known.extend(unknown.into_iter().map(Path::to_owned));
         Ok(())
     }
 
     /// Forgets everything: a folder was removed by somebody else.
     pub(super) fn forget(&self) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.known().clear();
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
