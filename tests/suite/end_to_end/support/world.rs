@@ -1,0 +1,162 @@
+//! One test's world: a legacy warehouse, a lake with its catalog, a node's folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Node, Options, Readers};
+
+/// Folders of one test; they go when it ends.
+#[derive(Debug)]
+pub(crate) struct World {
+    folder: TempDir,
+    pub(crate) readers: Readers,
+}
+
+impl World {
+    /// An empty world.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("skein-test-").tempdir().expect("a folder can be made");
+        for name in ["legacy/warehouse", "lake", "catalog", "node"] {
+            std::fs::create_dir_all(folder.path().join(name)).expect("a folder can be made");
+        }
+        Self { folder, readers: Readers::default() }
+    }
+
+    /// A world whose warehouse has these Parquet files: paths below it, and the query that gives their rows.
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        let world = Self::new();
+        world.write(files);
+        world
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn warehouse(&self) -> PathBuf {
+        self.root().join("legacy/warehouse")
+    }
+
+    pub(crate) fn lake(&self) -> PathBuf {
+        self.root().join("lake")
+    }
+
+    pub(crate) fn catalog(&self) -> PathBuf {
+        self.root().join("catalog/catalog.db")
+    }
+
+    /// Writes Parquet files into the warehouse, with DuckDB.
+    pub(crate) fn write(&self, files: &[(&str, &str)]) {
+        let files: Vec<Value> =
+            files.iter().map(|(path, sql)| json!({ "path": self.warehouse().join(path), "sql": sql })).collect();
+        let (code, text) = self.readers.run("write_parquet.py", &[], &Value::from(files).to_string());
+        assert_eq!(code, 0, "{text}");
+    }
+
+    /// Describes the warehouse's tables, as a metastore would.
+    pub(crate) fn describe(&self, description: &Value) {
+        std::fs::write(self.root().join("legacy/metastore.json"), description.to_string()).expect("it can be written");
+    }
+
+    /// Starts the usual node.
+    pub(crate) fn start(&self) -> Node {
+        self.start_with(&Options::default())
+    }
+
+    /// Starts a node.
+    pub(crate) fn start_with(&self, options: &Options) -> Node {
+        Node::start(self.root(), options)
+    }
+
+    /// Every visible table, as pyiceberg finds it.
+    #[track_caller]
+    pub(crate) fn tables(&self) -> Value {
+        self.readers.document("lake.py", &["--catalog", &text(&self.catalog()), "list"])
+    }
+
+    /// Does something in the lake as somebody else.
+    #[track_caller]
+    pub(crate) fn outside(&self, arguments: &[&str]) -> Value {
+        let catalog = text(&self.catalog());
+        let mut all = vec!["--catalog", &catalog];
+        all.extend(arguments);
+        self.readers.document("lake.py", &all)
+    }
+
+    /// Names of the visible tables.
+    #[track_caller]
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.tables().as_object().expect("tables have names").keys().cloned().collect()
+    }
+
+    /// Compares tables with their sources through both pairs of readers; `more` says what was to be changed.
+    #[track_caller]
+    pub(crate) fn agrees(&self, tables: &[&str], more: &[&str]) {
+        let (warehouse, catalog) = (text(&self.warehouse()), text(&self.catalog()));
+        let description = self.root().join("legacy/metastore.json");
+        let described = text(&description);
+        let mut arguments = vec!["--warehouse", &warehouse, "--catalog", &catalog];
+        if description.is_file() {
+            arguments.extend(["--description", &described]);
+        }
+        for table in tables {
+            arguments.extend(["--table", table]);
+        }
+        arguments.extend(more);
+        let (code, report) = self.readers.run("compare.py", &arguments, "");
+        assert_eq!(code, 0, "{report}");
+        let report: Value = serde_json::from_str(&report).expect("it prints JSON");
+        assert_eq!(report["totals"]["agree"], report["totals"]["tables"], "{report:#}");
+    }
+
+    /// Files below the lake that no visible table refers to.
+    #[track_caller]
+    pub(crate) fn orphans(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = contents(&self.lake()).into_keys().collect();
+        for (_, table) in self.tables().as_object().expect("tables have names") {
+            let referred: Vec<&Path> =
+                table["files"].as_array().expect("a list").iter().filter_map(Value::as_str).map(Path::new).collect();
+            files.retain(|file| !referred.contains(&file.as_path()));
+        }
+        files
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("paths of tests are texts").to_owned()
+}
+
+/// Every file below a folder with its content.
+pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).expect("the folder can be listed") {
+            let path = entry.expect("an entry can be read").path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let content = std::fs::read(&path).expect("the file can be read");
+                found.insert(path, content);
+            }
+        }
+    }
+    found
+}
+
+/// A policy over `include`; `more` are further lines of its `spec`.
+pub(crate) fn policy(name: &str, include: &str, more: &str) -> String {
+    let more: String = more.lines().map(|line| format!("  {line}\n")).collect();
+    format!(
+        "apiVersion: skein/v1
+kind: MigrationPolicy
+metadata: {{ name: {name}, owner: team-music, labels: {{ wave: \"3\" }} }}
+spec:
+  source: {{ connection: legacy, include: [\"{include}\"] }}
+  target: {{ connection: lake }}
+{more}"
+    )
+}
