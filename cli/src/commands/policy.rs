@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use skein_protocol::api::{ApplyAnswer, LintAnswer, Page, PolicyRow};
+use skein_protocol::api::{ApplyAnswer, LintAnswer, PolicyRow};
 use skein_protocol::ledger::Phase;
 
 use super::{read_document, wait};
@@ -67,13 +67,13 @@ fn show_applied(answer: &ApplyAnswer, format: Format) -> Result<()> {
 }
 
 pub(super) fn list(client: &Client, format: Format) -> Result<Exit> {
-    let page: Page<PolicyRow> = client.get("/v1/policies", &[])?;
-    if output::document(format, &page)? {
+    let rows: Vec<PolicyRow> = client.get("/v1/policies", &[])?;
+    if output::document(format, &rows)? {
         return Ok(Exit::Success);
     }
     let mut table =
         Table::new(&["POLICY", ">GENERATION", "OWNER", ">PRIORITY", ">MIGRATIONS", ">COMMITTED", "APPLIED"]);
-    for row in &page.items {
+    for row in &rows {
         let all: u32 = row.phases.values().sum();
         let committed = row.phases.get(&Phase::Committed).copied().unwrap_or(0);
         table.row(vec![

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use skein_protocol::api::{MigrationDetail, PlannedDataset};
-use skein_protocol::plan::Planned;
 
 use super::plan::whole;
 use crate::args::Format;
@@ -19,9 +18,9 @@ pub(super) fn run(client: &Client, migration: &str, plan: bool, script: bool, fo
         return Ok(Exit::Success);
     }
     if plan {
-        let planned: Planned = client.get(&format!("/v1/migrations/{migration}/plan"), &[])?;
+        let planned: PlannedDataset = client.get(&format!("/v1/migrations/{migration}/plan"), &[])?;
         if !output::document(format, &planned)? {
-            output::print(&whole(&PlannedDataset { planned, hash: None, estimated_seconds: 0 }))?;
+            output::print(&whole(&planned))?;
         }
         return Ok(Exit::Success);
     }
