@@ -26,8 +26,6 @@ use super::{
 
 /// The file whose lock says that a node runs on the folder.
 const LOCK: &str = "lock";
-/// The folder of node files.
-const NODE: &str = "node";
 /// The folder of the ledger's storage.
 const LEDGER: &str = "ledger";
 /// Ending of a file that is being written; left over only by a crash.
@@ -69,7 +67,7 @@ impl SystemEnv {
     /// When another node runs on it, or it cannot be used.
     pub fn open(root: &Path) -> Result<Self, SystemEnvError> {
         let unusable = |source| SystemEnvError::Unusable { folder: root.to_owned(), source };
-        for folder in [root.to_owned(), root.join(NODE), root.join(LEDGER)] {
+        for folder in [root.to_owned(), root.join(LEDGER)] {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
         }
         let mut lock = OpenOptions::new()
@@ -162,7 +160,7 @@ impl LedgerDisk for Folder {
 impl NodeFiles for Folder {
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         check_name(name)?;
-        let file = match File::open(self.root.join(NODE).join(name)) {
+        let file = match File::open(self.root.join(name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -181,7 +179,7 @@ impl NodeFiles for Folder {
             FileMode::Secret => 0o600,
             FileMode::Shared => 0o644,
         };
-        let folder = self.root.join(NODE);
+        let folder = self.root.clone();
         let unfinished = folder.join(format!("{name}{UNFINISHED}"));
         // What a crash left behind may have another mode: it is made anew.
         match fs::remove_file(&unfinished) {
@@ -197,15 +195,18 @@ impl NodeFiles for Folder {
 
     fn exists(&self, name: &str) -> io::Result<bool> {
         check_name(name)?;
-        self.root.join(NODE).join(name).try_exists()
+        self.root.join(name).try_exists()
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(self.root.join(NODE))? {
-            // Names that are not plain are not ours.
-            if let Ok(name) = entry?.file_name().into_string()
+        for entry in fs::read_dir(&self.root)? {
+            let entry = entry?;
+            // Folders, the lock and names that are not plain are not ours.
+            if entry.file_type()?.is_file()
+                && let Ok(name) = entry.file_name().into_string()
                 && check_name(&name).is_ok()
+                && name != LOCK
                 && !name.ends_with(UNFINISHED)
             {
                 names.push(name);
@@ -217,7 +218,7 @@ impl NodeFiles for Folder {
 
     fn remove(&self, name: &str) -> io::Result<bool> {
         check_name(name)?;
-        let folder = self.root.join(NODE);
+        let folder = self.root.clone();
         match fs::remove_file(folder.join(name)) {
             Ok(()) => sync_folder(&folder).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
