@@ -180,6 +180,13 @@ def hive_type(arrow: pa.DataType) -> str:
     raise ValueError(f"no Hive type for {arrow}")
 
 
+def types(columns: dict | list) -> dict[str, str]:
+    """Types by name in lower case, from either form of a description: a mapping, or a list that has an order."""
+    if isinstance(columns, list):
+        return {column["name"].lower(): column["type"] for column in columns}
+    return {name.lower(): hive_type for name, hive_type in columns.items()}
+
+
 def open_table(warehouse: Path, name: str, description: Path | None) -> SourceTable:
     """Finds `database.table` in a warehouse folder, by its description where there is one."""
     database, table = name.split(".", 1)
@@ -195,8 +202,8 @@ def open_table(warehouse: Path, name: str, description: Path | None) -> SourceTa
             folder = description.parent / entry["location"]
     raw = data_files(folder)
     if entry is not None:
-        columns = {k.lower(): v for k, v in entry["columns"].items()}
-        partitions = {k.lower(): v for k, v in entry.get("partition_columns", {}).items()}
+        columns = types(entry["columns"])
+        partitions = types(entry.get("partition_columns", {}))
     else:
         if not raw:
             raise ValueError(f"{name}: no data files under {folder} and no description")
