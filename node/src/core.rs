@@ -116,7 +116,10 @@ impl Core {
     }
 
     /// Stores a document as a blob, in canonical JSON; it is durable when this returns.
-    pub(crate) async fn store<T: Serialize + Send + 'static>(&self, document: T) -> Result<(Hash256, T), DocumentError> {
+    pub(crate) async fn store<T: Serialize + Send + 'static>(
+        &self,
+        document: T,
+    ) -> Result<(Hash256, T), DocumentError> {
         let work = move || canonical_json(&document).map(|json| (json, document));
         let (json, document) = self.compute(work).await?.map_err(|error| bad("a document", &error))?;
         match self.ledger.blobs().put(json.into_bytes()).await {

@@ -105,7 +105,6 @@ impl NodeHandle {
     }
 
     /// The API below any socket.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }

@@ -87,7 +87,8 @@ fn all_batches(migration: &Migration) -> Vec<(BatchId, &BatchState)> {
 /// The batch whose difference made the migration pause, if it was a batch's.
 fn stopped_batch(migration: &Migration) -> Option<BatchId> {
     let code = migration.problem.as_ref()?.code;
-    let stopped = |state: &BatchState| state.done.is_none() && state.problem.as_ref().is_some_and(|one| one.code == code);
+    let stopped =
+        |state: &BatchState| state.done.is_none() && state.problem.as_ref().is_some_and(|one| one.code == code);
     all_batches(migration).into_iter().find(|(_, state)| stopped(state)).map(|(id, _)| id)
 }
 

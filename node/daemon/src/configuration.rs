@@ -35,7 +35,9 @@ fn cores() -> usize {
 
 fn lookup(reference: &Reference) -> Result<String, String> {
     match reference {
-        Reference::Env(name) => std::env::var(name).map_err(|_| format!("the variable {name} is not set, or is no text")),
+        Reference::Env(name) => {
+            std::env::var(name).map_err(|_| format!("the variable {name} is not set, or is no text"))
+        }
         Reference::File(path) => match std::fs::read_to_string(path) {
             Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => Err(format!("{path} cannot be read: {error}")),

@@ -118,7 +118,8 @@ impl DispatcherState {
         for dispatch in decision.dispatches {
             self.begin(dispatch).await?;
         }
-        let (busy, preparations) = (self.running.batches.len() + self.running.finishing.len(), self.running.preparing.len());
+        let (busy, preparations) =
+            (self.running.batches.len() + self.running.finishing.len(), self.running.preparing.len());
         self.core.metrics.count(|stats| {
             stats.slots_busy = busy as u64;
             stats.preparations = preparations as u64;

@@ -135,13 +135,16 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         let (who, why) = match event {
             SupervisionEvent::ActorFailed(who, error) => (who, error.to_string()),
-            SupervisionEvent::ActorTerminated(who, _, reason) => (who, reason.unwrap_or_else(|| "it stopped".to_owned())),
+            SupervisionEvent::ActorTerminated(who, _, reason) => {
+                (who, reason.unwrap_or_else(|| "it stopped".to_owned()))
+            }
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
         };
         let who = who.get_id();
         if state.dispatcher.as_ref().is_some_and(|dispatcher| dispatcher.get_id() == who) {
             state.dispatcher_died(&myself, &why);
-        } else if let Some(id) = state.children.iter().find(|(_, child)| child.actor.get_id() == who).map(|(id, _)| *id) {
+        } else if let Some(id) = state.children.iter().find(|(_, child)| child.actor.get_id() == who).map(|(id, _)| *id)
+        {
             state.child_died(&myself, id, &why);
         }
         // Others were stopped by us.
@@ -186,7 +189,12 @@ impl SupervisorState {
         self.dispatcher_pause = Some(later(myself, pause, SupervisorMessage::RestartDispatcher));
     }
 
-    async fn hand(&mut self, myself: &ActorRef<SupervisorMessage>, id: MigrationId, job: Job) -> Result<(), ActorProcessingErr> {
+    async fn hand(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        id: MigrationId,
+        job: Job,
+    ) -> Result<(), ActorProcessingErr> {
         // The dispatcher works: its next death is the first again.
         self.dispatcher_deaths = 0;
         if self.draining || self.held.contains_key(&id) {
@@ -201,7 +209,11 @@ impl SupervisorState {
     }
 
     /// The actor of a migration, built if there is none.
-    async fn child(&mut self, myself: &ActorRef<SupervisorMessage>, id: MigrationId) -> Result<&mut Child, ActorProcessingErr> {
+    async fn child(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        id: MigrationId,
+    ) -> Result<&mut Child, ActorProcessingErr> {
         if !self.children.contains_key(&id) {
             let arguments = (self.core.clone(), myself.clone(), id);
             let (actor, _) = MigrationActor::spawn_linked(None, MigrationActor, arguments, myself.get_cell()).await?;
@@ -252,7 +264,11 @@ impl SupervisorState {
         Duration::from_millis(outcome::backoff_millis(failures, self.core.random()))
     }
 
-    async fn released(&mut self, myself: &ActorRef<SupervisorMessage>, id: MigrationId) -> Result<(), ActorProcessingErr> {
+    async fn released(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        id: MigrationId,
+    ) -> Result<(), ActorProcessingErr> {
         self.held.remove(&id);
         // A hand-out that its actor left open holds up its batch: a new actor closes it.
         let open = self.core.ledger.read(|state| state.migration(id).is_some_and(|migration| migration.running() > 0));

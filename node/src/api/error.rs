@@ -36,7 +36,8 @@ impl ApiError {
         let count = errors.len();
         let first = errors.first().map(ToString::to_string).unwrap_or_default();
         let why = if count == 1 { first } else { format!("{count} errors; the first: {first}") };
-        let problem = Problem::new(Code::PolicyInvalid, "the policy", why, "correct the document; `skein lint` checks it");
+        let problem =
+            Problem::new(Code::PolicyInvalid, "the policy", why, "correct the document; `skein lint` checks it");
         Self { errors, ..problem.into() }
     }
 

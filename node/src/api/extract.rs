@@ -29,7 +29,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         match Query::<T>::try_from_uri(&parts.uri) {
             Ok(Query(params)) => Ok(Self(params)),
-            Err(error) => Err(ApiError::invalid("the query", error.body_text(), "see /v1/openapi.json for its parameters")),
+            Err(error) => {
+                Err(ApiError::invalid("the query", error.body_text(), "see /v1/openapi.json for its parameters"))
+            }
         }
     }
 }

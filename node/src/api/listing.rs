@@ -36,7 +36,9 @@ impl Wanted {
             Some(text) => Some(text.split(',').map(phase).collect::<Result<_, _>>()?),
         };
         let mut labels = Vec::new();
-        for label in filter.label.as_deref().into_iter().flat_map(|text| text.split(',')).filter(|text| !text.is_empty()) {
+        for label in
+            filter.label.as_deref().into_iter().flat_map(|text| text.split(',')).filter(|text| !text.is_empty())
+        {
             let pair = label.split_once('=').filter(|(key, _)| !key.trim().is_empty());
             let (key, value) = pair.ok_or_else(|| {
                 wrong("label", format!("{label:?} is no key=value"), "write label=wave=3, several with commas")
@@ -91,9 +93,10 @@ impl Wanted {
 
     fn labels_match(&self, state: &State, migration: &Migration) -> bool {
         self.labels.is_empty()
-            || state.policies().get(&migration.policy).is_some_and(|record| {
-                self.labels.iter().all(|wanted| record.policy.labels.contains(wanted))
-            })
+            || state
+                .policies()
+                .get(&migration.policy)
+                .is_some_and(|record| self.labels.iter().all(|wanted| record.policy.labels.contains(wanted)))
     }
 }
 

@@ -28,14 +28,20 @@ pub(super) async fn list(
     Ok(Json(api.core.ledger.read(|state| wanted.page(state))))
 }
 
-pub(super) async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<MigrationDetail>, ApiError> {
+pub(super) async fn show(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+) -> Result<Json<MigrationDetail>, ApiError> {
     api.core.ledger.read(|state| {
         let id = find(state, &name)?;
         state.migration(id).map(|migration| Json(migration_detail(migration))).ok_or_else(|| none(&name))
     })
 }
 
-pub(super) async fn plan(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<PlannedDataset>, ApiError> {
+pub(super) async fn plan(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+) -> Result<Json<PlannedDataset>, ApiError> {
     let (plan, refusal) = documents(&api, &name)?;
     let planned = match (plan, refusal) {
         (Some(hash), _) => Planned::Ready(Box::new(api.core.document::<Plan>("the plan", hash).await?)),
@@ -51,7 +57,10 @@ pub(super) async fn script(State(api): State<Arc<Api>>, Path(name): Path<String>
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], plan.script).into_response())
 }
 
-pub(super) async fn show_report(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<Report>, ApiError> {
+pub(super) async fn show_report(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+) -> Result<Json<Report>, ApiError> {
     let found = api.core.ledger.read(|state| find(state, &name).map(|id| state.migration(id).cloned()))?;
     let migration = found.ok_or_else(|| none(&name))?;
     Ok(Json(report(&api.core, &migration).await?))

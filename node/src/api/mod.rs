@@ -23,14 +23,14 @@ mod serve;
 use std::sync::{Arc, OnceLock};
 
 pub use actions::MAX_ITEMS;
-pub(crate) use overview::status_of;
-pub(crate) use rows::migration_detail;
-pub(crate) use selecting::iceberg;
-pub use auth::{NODE_TOKEN_NAME, TOKEN_FILE};
 use auth::Tokens;
+pub use auth::{NODE_TOKEN_NAME, TOKEN_FILE};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+pub(crate) use overview::status_of;
 use policies::Applied;
+pub(crate) use rows::migration_detail;
+pub(crate) use selecting::iceberg;
 pub(crate) use serve::Server;
 use tokio::sync::Mutex;
 

@@ -61,9 +61,12 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         },
     });
     let mut parameters = path_parameters(route.path);
-    parameters.extend(route.query.map(|query| query(generator)).map_or_else(Vec::new, |schema| {
-        query_parameters(&schema.to_value(), generator)
-    }));
+    parameters.extend(
+        route
+            .query
+            .map(|query| query(generator))
+            .map_or_else(Vec::new, |schema| query_parameters(&schema.to_value(), generator)),
+    );
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }
@@ -96,9 +99,8 @@ fn query_parameters(schema: &Value, generator: &SchemaGenerator) -> Vec<Value> {
     let referred = schema["$ref"].as_str().and_then(|place| place.rsplit('/').next());
     let definition = referred.and_then(|name| generator.definitions().get(name)).unwrap_or(schema);
     let properties = definition["properties"].as_object().into_iter().flatten();
-    let parameter = |(name, schema): (&String, &Value)| {
-        json!({ "name": name, "in": "query", "required": false, "schema": schema })
-    };
+    let parameter =
+        |(name, schema): (&String, &Value)| json!({ "name": name, "in": "query", "required": false, "schema": schema });
     properties.map(parameter).collect()
 }
 

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use skein_protocol::api::Status;
@@ -93,10 +94,11 @@ pub(super) async fn alive() -> &'static str {
 
 /// The node can record facts.
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<&'static str, ApiError> {
-    if api.core.ledger.is_leader() {
+    let stopped = api.core.ledger.stopped().now_or_never();
+    if stopped.is_none() && api.core.ledger.is_leader() {
         return Ok("ready\n");
     }
-    let why = "its ledger has no leader, or has stopped";
+    let why = stopped.map_or_else(|| "its ledger has no leader".to_owned(), |error| error.to_string());
     Err(Problem::new(Code::LedgerUnavailable, "the node", why, "look at the node's log").into())
 }
 
@@ -127,11 +129,14 @@ pub(super) async fn policy_schema() -> Json<serde_json::Value> {
 }
 
 pub(super) async fn blob(State(api): State<Arc<Api>>, Path(hash): Path<String>) -> Result<Response, ApiError> {
-    let hash: Hash256 =
-        hash.parse().map_err(|error| ApiError::invalid("the blob", format!("{error}"), "take it from a detail or report"))?;
+    let hash: Hash256 = hash
+        .parse()
+        .map_err(|error| ApiError::invalid("the blob", format!("{error}"), "take it from a detail or report"))?;
     let bytes = api.core.ledger.blobs().get(hash).await?;
-    let bytes = bytes.ok_or_else(|| ApiError::not_found(format!("blob {hash}"), "take its hash from a detail or report"))?;
+    let bytes =
+        bytes.ok_or_else(|| ApiError::not_found(format!("blob {hash}"), "take its hash from a detail or report"))?;
     // A blob is what its name says, for ever.
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "private, immutable, max-age=31536000")];
+    let headers =
+        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "private, immutable, max-age=31536000")];
     Ok((headers, bytes).into_response())
 }

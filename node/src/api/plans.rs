@@ -45,7 +45,8 @@ pub(super) async fn plan(State(api): State<Arc<Api>>, body: Body) -> Result<Resp
     let (generation, settled) = core.ledger.read(look);
     let lines = lines(core, Arc::new(policy), generation, applied.datasets, &settled);
     let body = lines.map(|line| {
-        let mut json = serde_json::to_vec(&line).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}").into_bytes());
+        let mut json =
+            serde_json::to_vec(&line).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}").into_bytes());
         json.push(b'\n');
         Ok::<_, Infallible>(Bytes::from(json))
     });
@@ -73,7 +74,8 @@ fn lines(
     let planned = planned.inspect(move |planned| {
         add(&mut growing.lock().unwrap_or_else(std::sync::PoisonError::into_inner), planned);
     });
-    let end = stream::once(async move { PlanLine::End(*totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner)) });
+    let end =
+        stream::once(async move { PlanLine::End(*totals.lock().unwrap_or_else(std::sync::PoisonError::into_inner)) });
     let first = PlanLine::Selected { datasets: count(all), settled };
     stream::once(async { first }).chain(planned.map(|planned| PlanLine::Dataset(Box::new(planned)))).chain(end)
 }

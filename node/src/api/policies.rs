@@ -109,7 +109,10 @@ pub(super) async fn list(State(api): State<Arc<Api>>) -> Json<Vec<PolicyRow>> {
     Json(api.core.ledger.read(|state| state.policies().values().map(|record| policy_row(state, record)).collect()))
 }
 
-pub(super) async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<PolicyDetail>, ApiError> {
+pub(super) async fn show(
+    State(api): State<Arc<Api>>,
+    Path(name): Path<String>,
+) -> Result<Json<PolicyDetail>, ApiError> {
     let name = PolicyName(name);
     let found = api.core.ledger.read(|state| {
         state.policies().get(&name).map(|record| (policy_row(state, record), record.policy.document.clone()))

@@ -52,7 +52,12 @@ impl Route {
         Self { method, path, summary, open: false, query, body, answer, handler }
     }
 
-    fn post(path: &'static str, summary: &'static str, (body, answer): (Media, Media), handler: MethodRouter<Arc<Api>>) -> Self {
+    fn post(
+        path: &'static str,
+        summary: &'static str,
+        (body, answer): (Media, Media),
+        handler: MethodRouter<Arc<Api>>,
+    ) -> Self {
         Self { method: Method::POST, body, ..Self::get(path, summary, answer, handler) }
     }
 
@@ -101,9 +106,19 @@ pub(super) fn all() -> Vec<Route> {
             json::<MigrationDetail>(),
             get(migrations::show),
         ),
-        Route::get("/v1/migrations/{id}/plan", "A migration's plan or refusal", json::<PlannedDataset>(), get(migrations::plan)),
+        Route::get(
+            "/v1/migrations/{id}/plan",
+            "A migration's plan or refusal",
+            json::<PlannedDataset>(),
+            get(migrations::plan),
+        ),
         Route::get("/v1/migrations/{id}/script", "A migration's SQL script", text, get(migrations::script)),
-        Route::get("/v1/migrations/{id}/report", "A migration's report", json::<Report>(), get(migrations::show_report)),
+        Route::get(
+            "/v1/migrations/{id}/report",
+            "A migration's report",
+            json::<Report>(),
+            get(migrations::show_report),
+        ),
         Route::post(
             "/v1/actions",
             "Pause, resume, cancel, retry or roll back migrations",
@@ -116,10 +131,16 @@ pub(super) fn all() -> Vec<Route> {
             (json::<DecisionRequest>(), json::<ActionAnswer>()),
             post(actions::decide),
         ),
-        Route::get("/v1/status", "The node at a glance", json::<Status>(), get(overview::status)).query(of::<StatusQuery>),
+        Route::get("/v1/status", "The node at a glance", json::<Status>(), get(overview::status))
+            .query(of::<StatusQuery>),
         Route::get("/v1/blobs/{hash}", "A document by its hash: plans, evidence", Media::AnyJson, get(overview::blob)),
         Route::get("/v1/openapi.json", "This document", Media::AnyJson, get(overview::document)),
-        Route::get("/v1/policy-schema.json", "JSON Schema of policy documents", Media::AnyJson, get(overview::policy_schema)),
+        Route::get(
+            "/v1/policy-schema.json",
+            "JSON Schema of policy documents",
+            Media::AnyJson,
+            get(overview::policy_schema),
+        ),
         Route::get("/healthz", "The process lives", text, get(overview::alive)).open(),
         Route::get("/readyz", "The node can record facts", text, get(overview::ready)).open(),
         Route::get("/metrics", "Prometheus metrics", text, get(overview::metrics)),

@@ -76,7 +76,11 @@ pub(crate) fn iceberg<'a>(
 }
 
 /// The policy as the ledger keeps it.
-pub(super) fn applied(core: &Core, policy: &Policy, datasets: Vec<(TableName, TableName)>) -> Result<AppliedPolicy, Problem> {
+pub(super) fn applied(
+    core: &Core,
+    policy: &Policy,
+    datasets: Vec<(TableName, TableName)>,
+) -> Result<AppliedPolicy, Problem> {
     let document = canonical_json(policy).map_err(|error| {
         Problem::new(Code::Internal, "the policy", error.to_string(), "report this defect with the policy")
     })?;

@@ -59,9 +59,8 @@ pub fn parse(
     slots: usize,
     lookup: &dyn Fn(&Reference) -> Result<String, String>,
 ) -> Result<Config, Vec<ConfigError>> {
-    let mut value: Value = serde_yaml_ng::from_str(text).map_err(|error| {
-        vec![ConfigError::new("the file", error.to_string(), "correct the YAML at that place")]
-    })?;
+    let mut value: Value = serde_yaml_ng::from_str(text)
+        .map_err(|error| vec![ConfigError::new("the file", error.to_string(), "correct the YAML at that place")])?;
     let mut errors = Vec::new();
     resolve(&mut value, "", lookup, &mut errors);
     let root = match value {
@@ -110,7 +109,11 @@ impl Sections {
             }
         }
         if sections.node.is_none() {
-            errors.push(ConfigError::new("node", "the section is missing", "write `node: {dataDir: /absolute/folder}`"));
+            errors.push(ConfigError::new(
+                "node",
+                "the section is missing",
+                "write `node: {dataDir: /absolute/folder}`",
+            ));
         }
         sections
     }
@@ -195,7 +198,9 @@ fn check_apart(connections: &Connections, errors: &mut Vec<ConfigError>) {
 
 /// Whether `path` is `folder` or lies in it, by its name alone.
 fn is_below(path: &str, folder: &str) -> bool {
-    let parts = |path: &str| path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>();
+    let parts = |path: &str| {
+        path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>()
+    };
     parts(path).starts_with(&parts(folder))
 }
 
@@ -209,7 +214,11 @@ fn tokens(value: Option<Value>, errors: &mut Vec<ConfigError>) -> Vec<NamedToken
             errors.push(ConfigError::new(format!("{at}.name"), why, "for example `ci`"));
         }
         if tokens.iter().any(|other| other.name == token.name) || token.name == crate::api::NODE_TOKEN_NAME {
-            errors.push(ConfigError::new(format!("{at}.name"), format!("{:?} is taken", token.name), "choose another name"));
+            errors.push(ConfigError::new(
+                format!("{at}.name"),
+                format!("{:?} is taken", token.name),
+                "choose another name",
+            ));
         }
         match token.sha256.trim().parse::<Hash256>() {
             Ok(sha256) => tokens.push(NamedToken { name: token.name, sha256 }),
@@ -248,7 +257,11 @@ fn data_dir(path: Option<String>, errors: &mut Vec<ConfigError>) -> String {
             path
         }
         None => {
-            errors.push(ConfigError::new("node.dataDir", "it is missing", "write an absolute folder for ledger and token"));
+            errors.push(ConfigError::new(
+                "node.dataDir",
+                "it is missing",
+                "write an absolute folder for ledger and token",
+            ));
             String::new()
         }
     }

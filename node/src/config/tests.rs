@@ -36,18 +36,16 @@ fn a_whole_configuration_is_read_and_its_references_are_resolved() {
     let Connection::HiveFiles(hive) = &config.connections[&"legacy".into()] else { panic!() };
     assert_eq!(hive.warehouse, "/srv/hive");
     assert_eq!(config.tokens, [NamedToken { name: "ci".to_owned(), sha256: Hash256::of(b"secret") }]);
-    assert_eq!(config.warnings(), [String::new(); 0]);
+    assert_eq!(config.warnings(), Vec::<String>::new());
 }
 
 #[test]
 fn what_is_not_written_has_its_default() {
     let config = parse("node: { dataDir: /d }", 5, &lookup).unwrap();
-    assert_eq!(config, Config {
-        listen: DEFAULT_LISTEN.parse().unwrap(),
-        data_dir: "/d".to_owned(),
-        slots: 5,
-        ..Config::for_tests()
-    });
+    assert_eq!(
+        config,
+        Config { listen: DEFAULT_LISTEN.parse().unwrap(), data_dir: "/d".to_owned(), slots: 5, ..Config::for_tests() }
+    );
     assert_eq!(config.warnings().len(), 1, "no connections");
 }
 
@@ -84,7 +82,8 @@ extra: 1
 
 #[test]
 fn unknown_keys_are_refused_by_name() {
-    let errors = errors("node: { dataDir: /d, slot: 2 }\nconnections: { a: { kind: hive-files, warehouse: /w, root: / } }");
+    let errors =
+        errors("node: { dataDir: /d, slot: 2 }\nconnections: { a: { kind: hive-files, warehouse: /w, root: / } }");
     assert!(errors[0].starts_with("node: ") && errors[0].contains("slot"), "{errors:?}");
     assert!(errors[1].starts_with("connections.a: ") && errors[1].contains("root"), "{errors:?}");
 }

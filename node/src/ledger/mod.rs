@@ -55,11 +55,7 @@ pub struct LedgerConfig {
 
 impl Default for LedgerConfig {
     fn default() -> Self {
-        Self {
-            name: LEDGER_NAME.to_owned(),
-            snapshot_every: SNAPSHOT_EVERY,
-            kept_after_snapshot: KEPT_AFTER_SNAPSHOT,
-        }
+        Self { name: LEDGER_NAME.to_owned(), snapshot_every: SNAPSHOT_EVERY, kept_after_snapshot: KEPT_AFTER_SNAPSHOT }
     }
 }
 
@@ -159,6 +155,15 @@ impl<F: Fold> Ledger<F> {
     /// Waits until the ledger stops, and says why: it was shut down, or its storage failed. After a failure the
     /// node must open it anew.
     pub async fn stopped(&self) -> LedgerError {
+        tokio::select! {
+            biased;
+            error = self.raft_stopped() => error,
+            // The log need not have noticed: blobs are written past it.
+            error = self.0.store.broken() => error,
+        }
+    }
+
+    async fn raft_stopped(&self) -> LedgerError {
         let mut metrics = self.0.raft.metrics();
         loop {
             if let Err(fatal) = &metrics.borrow_and_update().running_state {

@@ -69,15 +69,18 @@ pub fn render(scrape: &Scrape) -> String {
     ] {
         text.one(name, "counter", help, value);
     }
-    text.labelled("actor_restarts_total", "Actors that died and were built again.", "actor", &[
-        ("migration", node.migration_restarts),
-        ("dispatcher", node.dispatcher_restarts),
-    ]);
-    text.labelled("requests_total", "Calls of the API.", "outcome", &[
-        ("good", node.requests_good),
-        ("refused", node.requests_refused),
-        ("failed", node.requests_failed),
-    ]);
+    text.labelled(
+        "actor_restarts_total",
+        "Actors that died and were built again.",
+        "actor",
+        &[("migration", node.migration_restarts), ("dispatcher", node.dispatcher_restarts)],
+    );
+    text.labelled(
+        "requests_total",
+        "Calls of the API.",
+        "outcome",
+        &[("good", node.requests_good), ("refused", node.requests_refused), ("failed", node.requests_failed)],
+    );
     for (name, help, latency) in [
         ("batch_seconds", "One batch.", &node.batch),
         ("work_seconds", "One piece of other work.", &node.work),

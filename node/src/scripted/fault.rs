@@ -1,8 +1,14 @@
 //! Faults: what goes wrong, at which call.
 
+use std::time::Duration;
+
 use skein_protocol::data_plane::Failure;
 use skein_protocol::ids::TableName;
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// A hold that nobody enters for so long is a mistake of the script.
+const LONG: Duration = Duration::from_secs(4 * 3600);
 
 /// The calls of a data plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,9 +137,10 @@ impl Hold {
     /// Waits until so many calls wait (or have waited) here.
     ///
     /// # Panics
-    /// When the world is gone.
+    /// When nobody comes for hours of tokio's time, or the world is gone.
     pub async fn entered(&mut self, calls: u32) {
-        self.entered.wait_for(|entered| *entered >= calls).await.expect("the world holds the other end");
+        let enough = timeout(LONG, self.entered.wait_for(|entered| *entered >= calls)).await;
+        enough.expect("as many calls as the script says").expect("the world holds the other end");
     }
 
     /// Lets all go.

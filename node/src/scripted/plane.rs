@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use skein_protocol::data_plane::{
     BatchRequest, BatchResult, CollectRequest, Collected, DataPlane, Failure, InspectRequest, LoadedTable, ReadRequest,
-    RegisterRequest, Registered, ReplaceRequest, Replaced, SelectRequest, StageRequest, StagedFile, StagedKind, StagedTable,
-    TableReading, TombstoneRequest,
+    RegisterRequest, Registered, ReplaceRequest, Replaced, SelectRequest, StageRequest, StagedFile, StagedKind,
+    StagedTable, TableReading, TombstoneRequest,
 };
 use skein_protocol::evidence::RuleCheck;
 use skein_protocol::hash::Hash256;
@@ -171,8 +171,11 @@ impl DataPlane for ScriptedPlane {
         let target = request.name.clone();
         self.call(Call::Replace, Some(&target), |inner, effect| {
             let name = (request.connection.clone(), request.name.clone());
-            let change =
-                Late { name: name.clone(), expected: Some(request.expected.clone()), location: request.replacement.clone() };
+            let change = Late {
+                name: name.clone(),
+                expected: Some(request.expected.clone()),
+                location: request.replacement.clone(),
+            };
             if let Some(Effect::Late(failure)) = effect {
                 inner.later(change);
                 return Err(failure.clone());
@@ -294,7 +297,8 @@ fn read_staged(inner: &Inner, request: &ReadRequest) -> Result<TableReading, Fai
     let Some(Object::Metadata(metadata)) = inner.objects.get(&request.table.metadata_location) else {
         return Err(refuse(Code::StagedFileChanged, &request.table.metadata_location, "it is missing"));
     };
-    let mut reading = TableReading { metadata_hash: metadata.hash, files: metadata.files.len() as u64, ..TableReading::default() };
+    let mut reading =
+        TableReading { metadata_hash: metadata.hash, files: metadata.files.len() as u64, ..TableReading::default() };
     for file in request.files.iter() {
         reading.files_compared += 1;
         match inner.objects.get(&file.location) {

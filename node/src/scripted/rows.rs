@@ -22,7 +22,12 @@ pub(super) struct Written {
 }
 
 /// What a batch does with the rows that it read.
-pub(super) fn run(request: &BatchRequest, batch: &Batch, read: Vec<Row>, prior: Vec<Row>) -> (Vec<Written>, BatchEvidence) {
+pub(super) fn run(
+    request: &BatchRequest,
+    batch: &Batch,
+    read: Vec<Row>,
+    prior: Vec<Row>,
+) -> (Vec<Written>, BatchEvidence) {
     let plan = &request.plan;
     match plan.stage(request.batch.stage).map(|stage| stage.kind) {
         Some(StageKind::Identify { ranges }) => (identify(&read, ranges), counted(&read)),

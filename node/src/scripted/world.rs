@@ -93,7 +93,7 @@ impl World {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(Inner {
-            random: ChaCha8Rng::seed_from_u64(seed ^ 0x776f_726c_64),
+            random: ChaCha8Rng::seed_from_u64(seed ^ 0x77_6f72_6c64),
             sources: BTreeMap::new(),
             objects: BTreeMap::new(),
             catalog: BTreeMap::new(),
@@ -190,7 +190,8 @@ impl World {
     #[must_use]
     pub fn source(&self, table: &TableName) -> Vec<u64> {
         let inner = self.lock();
-        let mut values: Vec<u64> = inner.sources.get(table).into_iter().flatten().flat_map(|one| one.values.clone()).collect();
+        let mut values: Vec<u64> =
+            inner.sources.get(table).into_iter().flatten().flat_map(|one| one.values.clone()).collect();
         values.sort_unstable();
         values
     }

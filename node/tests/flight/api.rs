@@ -19,9 +19,17 @@ use crate::failures::problem;
 use crate::site::{DAWN, Ground, Site, add_tables, hash_of, named_policy, policy, simulate};
 
 /// Makes a call that must be refused with this status and code.
-async fn refused(site: &Site, method: Method, path: &str, body: impl Into<Body>, status: StatusCode, code: Code) -> ProblemDocument {
+async fn refused(
+    site: &Site,
+    method: Method,
+    path: &str,
+    body: impl Into<Body>,
+    status: StatusCode,
+    code: Code,
+) -> ProblemDocument {
     let (found, text) = site.call(method, path, body).await;
-    let document: ProblemDocument = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"));
+    let document: ProblemDocument =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"));
     assert_eq!((found, document.code), (status, code), "{path}: {text}");
     assert_eq!(document.kind, format!("docs/errors/{code}.md"));
     assert_eq!(document.status, status.as_u16());
@@ -61,7 +69,8 @@ fn every_call_but_health_wants_a_token() {
             assert_eq!(send("/v1/status", Some(wrong)).await, StatusCode::UNAUTHORIZED, "{wrong:?}");
         }
         assert_eq!(send("/v1/status", Some("bearer let-me-in")).await, StatusCode::OK);
-        let request = Request::builder().method(Method::POST).uri("/v1/policies").header("authorization", "Bearer let-me-in");
+        let request =
+            Request::builder().method(Method::POST).uri("/v1/policies").header("authorization", "Bearer let-me-in");
         let (status, text) = site.send(request.body(policy("").into()).unwrap()).await;
         assert_eq!(status, StatusCode::OK, "{text}");
         let policies = site.get("/v1/policies").await;
@@ -92,7 +101,9 @@ fn lint_tells_every_error_and_apply_refuses_with_the_same() {
         let lint = site.post("/v1/lint", bad.clone()).await;
         assert_eq!(lint["errors"].as_array().unwrap().len(), 2, "{lint}");
         for path in ["/v1/policies", "/v1/plan"] {
-            let document = refused(&site, Method::POST, path, bad.clone(), StatusCode::UNPROCESSABLE_ENTITY, Code::PolicyInvalid).await;
+            let document =
+                refused(&site, Method::POST, path, bad.clone(), StatusCode::UNPROCESSABLE_ENTITY, Code::PolicyInvalid)
+                    .await;
             assert_eq!(document.errors.len(), 2);
             assert!(document.errors[0].line > 0);
         }
@@ -105,14 +116,16 @@ fn lint_tells_every_error_and_apply_refuses_with_the_same() {
 fn a_policy_that_cannot_be_applied_here_is_refused_by_name() {
     simulate(async {
         let site = Site::with_tables(&["a", "b"], 1, 1).await;
+        site.world.add_table(&skein_protocol::ids::TableName::new("db2", "a"), &[vec![1]]);
         let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
         let with = |from: &str, to: &str| policy("").replace(from, to);
+        let collision = with("db.*", "*.a").replace("connection: lake", "connection: lake, name: \"x.{table}\"");
         for path in ["/v1/policies", "/v1/plan"] {
             for (text, status, code) in [
                 (with("legacy", "elsewhere"), unprocessable, Code::ConnectionUnknown),
                 (with("connection: lake", "connection: legacy"), unprocessable, Code::ConnectionKind),
                 (with("db.*", "other.*"), unprocessable, Code::NothingSelected),
-                (with("connection: lake", "connection: lake, name: \"x.y\""), StatusCode::CONFLICT, Code::TargetCollision),
+                (collision.clone(), StatusCode::CONFLICT, Code::TargetCollision),
             ] {
                 refused(&site, Method::POST, path, text, status, code).await;
             }
@@ -143,7 +156,10 @@ fn a_repeated_apply_with_the_same_key_gets_its_first_answer() {
 fn plan_shows_what_apply_will_do_and_records_nothing() {
     simulate(async {
         let site = Site::with_tables(&["a", "b", "c"], 2, 4).await;
-        site.world.fault(Fault::once(Call::Inspect, Effect::Fail(Failure::transient(problem(Code::SourceUnreadable)))).of(&crate::site::table("b")));
+        site.world.fault(
+            Fault::once(Call::Inspect, Effect::Fail(Failure::transient(problem(Code::SourceUnreadable))))
+                .of(&crate::site::table("b")),
+        );
         let before = site.node.status().applied_index;
         let (status, text) = site.call(Method::POST, "/v1/plan", policy("")).await;
         assert_eq!(status, StatusCode::OK, "{text}");
@@ -154,7 +170,10 @@ fn plan_shows_what_apply_will_do_and_records_nothing() {
         let Planned::Ready(plan) = planned else { panic!("{:?}", lines[1]) };
         assert_eq!((plan.source.dataset.table.as_str(), plan.hash()), ("a", hash_of(&lines[1]["dataset"]["hash"])));
         assert_eq!(lines[2]["dataset"]["planned"]["refused"]["problems"][0]["code"], "SOURCE_UNREADABLE");
-        assert_eq!((&lines[4]["end"]["ready"], &lines[4]["end"]["refused"], &lines[4]["end"]["rows"]), (&json!(2), &json!(1), &json!(16)));
+        assert_eq!(
+            (&lines[4]["end"]["ready"], &lines[4]["end"]["refused"], &lines[4]["end"]["rows"]),
+            (&json!(2), &json!(1), &json!(16))
+        );
         assert_eq!(site.node.status().applied_index, before);
         site.apply(&policy("  approval: { required: true }")).await;
         site.until_phase("a", Phase::Approval).await;
@@ -190,10 +209,16 @@ fn lists_are_paged_filtered_and_searched() {
         let ground = Ground::new(41);
         let names: Vec<String> = (0..7).map(|number| format!("t{number}")).collect();
         add_tables(&ground.world, &names.iter().map(String::as_str).collect::<Vec<_>>(), 1, 1);
-        ground.world.fault(Fault::always(Call::RunBatch, Effect::Fail(Failure::permanent(problem(Code::CastFailed)))).of(&crate::site::table("t3")));
+        ground.world.fault(
+            Fault::always(Call::RunBatch, Effect::Fail(Failure::permanent(problem(Code::CastFailed))))
+                .of(&crate::site::table("t3")),
+        );
         let site = ground.start(DAWN).await.unwrap();
-        site.apply(&named_policy("first", "").replace("db.*", "db.t[0-4]")).await;
-        site.apply(&named_policy("second", "").replace("db.*", "db.t[56]").replace("wave: \"3\"", "wave: \"4\"")).await;
+        site.apply(&named_policy("first", "").replace("\"db.*\"", "db.t0, db.t1, db.t2, db.t3, db.t4")).await;
+        site.apply(
+            &named_policy("second", "").replace("\"db.*\"", "db.t5, db.t6").replace("wave: \"3\"", "wave: \"4\""),
+        )
+        .await;
         site.until_phase("t3", Phase::Quarantined).await;
         site.until("six", |state| state.count(Phase::Committed) == 6).await;
         let datasets = |page: &Value| -> Vec<String> {
@@ -265,7 +290,13 @@ fn names_that_mean_nothing_or_too_much_are_refused() {
     simulate(async {
         let site = Site::with_tables(&["a"], 1, 1).await;
         let (not_found, invalid) = (StatusCode::NOT_FOUND, StatusCode::BAD_REQUEST);
-        for path in ["/v1/migrations/db.nothing", "/v1/migrations/00000000-0000-0000-0000-000000000000", "/v1/policies/none", "/v1/status?policy=none", "/v1/nothing"] {
+        for path in [
+            "/v1/migrations/db.nothing",
+            "/v1/migrations/00000000-0000-0000-0000-000000000000",
+            "/v1/policies/none",
+            "/v1/status?policy=none",
+            "/v1/nothing",
+        ] {
             refused(&site, Method::GET, path, "", not_found, Code::NotFound).await;
         }
         let blob = format!("/v1/blobs/{}", Hash256::of(b"none"));
@@ -275,7 +306,8 @@ fn names_that_mean_nothing_or_too_much_are_refused() {
         refused(&site, Method::DELETE, "/v1/status", "", StatusCode::METHOD_NOT_ALLOWED, Code::RequestInvalid).await;
         site.apply(&named_policy("one", "")).await;
         site.until_committed().await;
-        site.apply(&named_policy("two", "").replace("connection: lake", "connection: lake, name: \"other.{table}\"")).await;
+        site.apply(&named_policy("two", "").replace("connection: lake", "connection: lake, name: \"other.{table}\""))
+            .await;
         let document = refused(&site, Method::GET, "/v1/migrations/db.a", "", invalid, Code::RequestInvalid).await;
         assert!(document.detail.contains("several"), "{}", document.detail);
         site.until_committed().await;
@@ -315,13 +347,17 @@ fn actions_and_decisions_are_checked_before_they_are_recorded() {
             ("/v1/actions", json!({ "action": "fly", "migrations": [] }).to_string()),
             ("/v1/actions", json!({ "action": "pause", "migrations": [] }).to_string()),
             ("/v1/actions", json!({ "action": "pause", "migrations": ["x"] }).to_string()),
-            ("/v1/actions", json!({ "action": "pause", "migrations": [Hash256::default().to_string()], "force": true }).to_string()),
+            (
+                "/v1/actions",
+                json!({ "action": "pause", "migrations": [Hash256::default().to_string()], "force": true }).to_string(),
+            ),
             ("/v1/decisions", json!({ "approve": true, "items": [] }).to_string()),
         ] {
             refused(&site, Method::POST, path, body, StatusCode::BAD_REQUEST, Code::RequestInvalid).await;
         }
         let long = json!({ "action": "pause", "migrations": ["00000000-0000-0000-0000-000000000000"], "reason": "x".repeat(1001) });
-        refused(&site, Method::POST, "/v1/actions", long.to_string(), StatusCode::BAD_REQUEST, Code::RequestInvalid).await;
+        refused(&site, Method::POST, "/v1/actions", long.to_string(), StatusCode::BAD_REQUEST, Code::RequestInvalid)
+            .await;
         assert_eq!(site.node.status().applied_index, before);
         let nobody = json!({ "action": "pause", "migrations": ["00000000-0000-0000-0000-000000000000"] });
         let answer = site.post("/v1/actions", nobody.to_string()).await;
@@ -407,7 +443,10 @@ fn the_openapi_document_covers_every_route_and_every_reference_leads_somewhere()
                 // The router knows what the document tells: nothing is answered with "no such path".
                 let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
                 let (status, text) = site.call(method, &path.replace(['{', '}'], ""), "").await;
-                assert!(status != StatusCode::METHOD_NOT_ALLOWED && !text.contains("this path"), "{path}: {status} {text}");
+                assert!(
+                    status != StatusCode::METHOD_NOT_ALLOWED && !text.contains("this path"),
+                    "{path}: {status} {text}"
+                );
             }
         }
         let text = document.to_string();

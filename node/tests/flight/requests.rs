@@ -127,7 +127,10 @@ fn a_stop_waits_for_the_batch_under_way() {
         stopped.unwrap();
         ground.host.storage.restart();
         let site = ground.start(wall + 1000).await.unwrap();
-        assert_eq!(site.look("a", |one| (one.batch_counts(), one.stages[0].iter().map(|b| b.deaths).sum::<u32>())), ((2, 3), 0));
+        assert_eq!(
+            site.look("a", |one| (one.batch_counts(), one.stages[0].iter().map(|b| b.deaths).sum::<u32>())),
+            ((2, 3), 0)
+        );
         site.until_committed().await;
         site.assert_whole("a");
     });

@@ -22,8 +22,10 @@ fn history(seed: u64) -> String {
     let ground = Ground::new(seed);
     add_tables(&ground.world, &["a", "b", "c", "d", "e"], 3, 4);
     let failure = |code| Effect::Fail(Failure::transient(problem(code)));
-    ground.world.fault(Fault { times: 4, ..Fault::once(Call::RunBatch, failure(Code::Io)) });
-    ground.world.fault(Fault::once(Call::Register, Effect::FailAfter(Failure::unknown(problem(Code::CatalogUnavailable)))));
+    ground.world.fault(Fault { times: 4, ..Fault::once(Call::RunBatch, failure(Code::Io)).of(&table("c")) });
+    ground
+        .world
+        .fault(Fault::once(Call::Register, Effect::FailAfter(Failure::unknown(problem(Code::CatalogUnavailable)))));
     ground.world.fault(Fault::once(Call::RunBatch, Effect::LoseRow).of(&table("d")));
     let mut text = String::new();
     runtime(seed).block_on(async {

@@ -149,7 +149,8 @@ impl Site {
 
     /// The code of a dataset's problem.
     pub(crate) fn problem(&self, dataset: &str) -> String {
-        self.look(dataset, |migration| migration.problem.as_ref().map(|problem| problem.code.to_string())).unwrap_or_default()
+        self.look(dataset, |migration| migration.problem.as_ref().map(|problem| problem.code.to_string()))
+            .unwrap_or_default()
     }
 
     /// What the history says, line by line.
@@ -206,7 +207,7 @@ impl Site {
     pub(crate) fn assert_whole(&self, dataset: &str) {
         let name = table(dataset);
         assert_eq!(self.world.visible(&name), Some(self.world.source(&name)), "{dataset}");
-        assert_eq!(self.world.violations(), [String::new(); 0]);
+        assert_eq!(self.world.violations(), Vec::<String>::new());
     }
 }
 

@@ -43,7 +43,9 @@ impl Worker {
             };
             match outcome {
                 Ok(()) => {}
-                Err(failure) if failure.outcome == Outcome::NotDone => return self.failed(Work::Withdraw, &failure).await,
+                Err(failure) if failure.outcome == Outcome::NotDone => {
+                    return self.failed(Work::Withdraw, &failure).await;
+                }
                 Err(failure) => last = Some(failure),
             }
         }

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase, StorageBackend};
 use skein_protocol::hash::Hash256;
 pub(crate) use tables::{Stored, StoredSnapshot};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{LedgerError, LedgerMetrics};
 use crate::env::{Env, LedgerDisk};
@@ -62,6 +62,8 @@ struct Shared {
     database: RwLock<Option<Database>>,
     /// The newest committed position: written along with whatever is written next.
     committed: Mutex<Option<Vec<u8>>>,
+    /// Why a commit failed, once one has.
+    broken: watch::Sender<Option<String>>,
     env: Env,
     metrics: Arc<LedgerMetrics>,
 }
@@ -94,6 +96,7 @@ impl Store {
         let shared = Arc::new(Shared {
             database: RwLock::new(Some(database)),
             committed: Mutex::new(None),
+            broken: watch::Sender::new(None),
             env: env.clone(),
             metrics,
         });
@@ -164,6 +167,16 @@ impl Store {
     /// Whether there is a blob with this hash.
     pub(crate) async fn has_blob(&self, hash: Hash256) -> Result<bool, LedgerError> {
         self.read(move |transaction| tables::has_blob(transaction, hash)).await
+    }
+
+    /// Waits until a commit fails, and says why. From then on everything fails until the database is opened anew.
+    pub(crate) async fn broken(&self) -> LedgerError {
+        let mut broken = self.shared.broken.subscribe();
+        match broken.wait_for(Option::is_some).await {
+            Ok(why) => LedgerError::storage(why.as_deref().unwrap_or_default()),
+            // The sender lives in `self`.
+            Err(_) => LedgerError::Stopping,
+        }
     }
 
     /// Finishes what is queued and closes the database. Later calls fail.

@@ -80,6 +80,7 @@ async fn commit(shared: &Arc<Shared>, group: Vec<Queued>, broken: &mut Option<St
         }
         if let Some(why) = &broken {
             tracing::error!(%why, writes = count, "ledger commit failed");
+            shared.broken.send_replace(Some(why.clone()));
         }
     }
     for done in dones {
