@@ -15,7 +15,6 @@ mod row_bytes;
 mod selection;
 mod spark64;
 mod spark_order;
-mod spark_query;
 mod values;
 mod xxh64;
 
@@ -25,5 +24,5 @@ mod tests;
 pub use equal::RowComparer;
 pub use error::ChecksumError;
 pub use row128::RowHasher;
-pub use spark_query::spark_query;
+pub use skein_protocol::report::spark_query::spark_query;
 pub use spark64::SparkHasher;

@@ -1,7 +1,7 @@
 //! `spark64`: Spark's `xxhash64(c1, c2, …)`, the proof that an outsider can repeat on the legacy cluster.
 //!
 //! In: batches. Out: a hash a row, or their sum. Holds: what Spark 3.5 feeds to XXH64 for each type.
-//! Not here: the query (`spark_query`), the order of map entries (`spark_order`).
+//! Not here: the query (the protocol's `report::spark_query`), the order of map entries (`spark_order`).
 //!
 //! Each value is hashed with the hash of what came before it as the seed, 42 at first. A null changes
 //! nothing. Spark refuses to hash maps; both sides hash `sort_array(map_entries(m))` in their place.
@@ -158,18 +158,14 @@ impl Values {
         match &self.data {
             Data::Int8(values) => chain_all(values, nulls, hashes, |v, hash| xxh64::of_int(v.into(), hash)),
             Data::Int16(values) => chain_all(values, nulls, hashes, |v, hash| xxh64::of_int(v.into(), hash)),
-            Data::Int32(values) | Data::Date(values) => {
-                chain_all(values, nulls, hashes, |v, hash| xxh64::of_int(v, hash))
-            }
-            Data::Int64(values) | Data::Timestamp(values) => {
-                chain_all(values, nulls, hashes, |v, hash| xxh64::of_long(v, hash))
-            }
-            Data::Float32(values) => chain_all(values, nulls, hashes, |v, hash| float(v, hash)),
-            Data::Float64(values) => chain_all(values, nulls, hashes, |v, hash| double(v, hash)),
+            Data::Int32(values) | Data::Date(values) => chain_all(values, nulls, hashes, xxh64::of_int),
+            Data::Int64(values) | Data::Timestamp(values) => chain_all(values, nulls, hashes, xxh64::of_long),
+            Data::Float32(values) => chain_all(values, nulls, hashes, float),
+            Data::Float64(values) => chain_all(values, nulls, hashes, double),
             Data::Decimal { unscaled, precision, .. } if *precision <= MAX_LONG_DIGITS => {
-                chain_all(unscaled, nulls, hashes, |v, hash| small_decimal(v, hash));
+                chain_all(unscaled, nulls, hashes, small_decimal);
             }
-            Data::Decimal { unscaled, .. } => chain_all(unscaled, nulls, hashes, |v, hash| large_decimal(v, hash)),
+            Data::Decimal { unscaled, .. } => chain_all(unscaled, nulls, hashes, large_decimal),
             Data::Bytes(bytes) if padded => {
                 for (row, hash) in hashes.iter_mut().enumerate() {
                     if !self.is_null(row) {
