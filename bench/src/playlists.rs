@@ -157,7 +157,7 @@ fn write_title(text: &mut String, rank: u64) {
     use std::fmt::Write;
     let (mood, rest) = (rank % 16, rank / 16);
     let (thing, number) = (rest % 16, rest / 16);
-    if rank % 257 == 0 {
+    if rank.is_multiple_of(257) {
         return;
     }
     let (mood, thing) = (MOODS[mood as usize], THINGS[thing as usize]);

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use arrow::array::{ArrayRef, Float64Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::array::{
+    ArrayRef, Float64Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
@@ -35,7 +37,8 @@ const MEMORY_BYTES: u64 = 256 << 20;
 
 const COPY: &str = "";
 const UNCHECKED: &str = "\n  validate: { eachBatch: [count], final: [count] }";
-const CLEAN: &str = "\n  schema: { add: [{ name: description, type: string, default: \"\" }] }\n  clean: [{ dropDuplicates: exact }]";
+const CLEAN: &str =
+    "\n  schema: { add: [{ name: description, type: string, default: \"\" }] }\n  clean: [{ dropDuplicates: exact }]";
 const CLEAN_UNCHECKED: &str = "\n  schema: { add: [{ name: description, type: string, default: \"\" }] }\n  clean: [{ dropDuplicates: exact }]\n  validate: { eachBatch: [count], final: [count] }";
 
 fn main() -> Result<()> {
@@ -56,7 +59,9 @@ fn main() -> Result<()> {
         measured("read", rows, || read(&copy, false))?;
         measured("read, row128", rows, || read(&copy, true))?;
     }
-    for (name, rules) in [("copy", COPY), ("copy-unchecked", UNCHECKED), ("clean", CLEAN), ("clean-unchecked", CLEAN_UNCHECKED)] {
+    for (name, rules) in
+        [("copy", COPY), ("copy-unchecked", UNCHECKED), ("clean", CLEAN), ("clean-unchecked", CLEAN_UNCHECKED)]
+    {
         if wanted(name) {
             let plan = Arc::new(runtime.block_on(plan(&engine, rules))?);
             measured(name, rows, || runtime.block_on(batches(&engine, &plan)))?;
@@ -69,7 +74,8 @@ fn main() -> Result<()> {
 /// User and system time of this process, seconds.
 fn cpu_seconds() -> Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = stat.rsplit_once(')').context("no command in /proc/self/stat")?.1.split_whitespace().collect();
+    let fields: Vec<&str> =
+        stat.rsplit_once(')').context("no command in /proc/self/stat")?.1.split_whitespace().collect();
     // Clock ticks are hundredths of a second on every Linux that Rust runs on.
     let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
     Ok(ticks as f64 / 100.0)
@@ -85,7 +91,8 @@ fn measured(name: &str, rows: u64, work: impl FnOnce() -> Result<String>) -> Res
 
 fn engine(folder: &Path, warehouse: &Path) -> Engine {
     let text = |path: &Path| path.display().to_string();
-    let legacy = Connection::HiveFiles(HiveFiles { warehouse: text(warehouse), description: None, allowed_roots: Vec::new() });
+    let legacy =
+        Connection::HiveFiles(HiveFiles { warehouse: text(warehouse), description: None, allowed_roots: Vec::new() });
     let lake = Connection::Iceberg(IcebergTarget {
         catalog_file: text(&folder.join("catalog.db")),
         catalog_name: "skein".to_owned(),
@@ -100,7 +107,12 @@ async fn plan(engine: &Engine, rules: &str) -> Result<Plan> {
     );
     let policy = policy::parse(&text).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
     let dataset = TableName::new("bench", "plays");
-    let request = InspectRequest { connection: "legacy".into(), dataset: dataset.clone(), target_connection: "lake".into(), target: dataset.clone() };
+    let request = InspectRequest {
+        connection: "legacy".into(),
+        dataset: dataset.clone(),
+        target_connection: "lake".into(),
+        target: dataset.clone(),
+    };
     let inspection = engine.inspect(request).await?;
     let migration = MigrationId::derive(&policy.metadata.name, Generation(1), &dataset);
     match planner::plan(&policy, migration, Generation(1), &dataset, &inspection) {
@@ -135,7 +147,15 @@ async fn batches(engine: &Engine, plan: &Arc<Plan>) -> Result<String> {
     for number in 0..plan.stages[0].batches.len() {
         let batch = BatchId { stage: StageNo(0), batch: BatchNo(u32::try_from(number)?) };
         let (run, epoch, attempt) = (Run(1), Epoch(1), Attempt(1));
-        let request = BatchRequest { plan: Arc::clone(plan), run, epoch, batch, attempt, prior: Arc::default(), memory_bytes: MEMORY_BYTES };
+        let request = BatchRequest {
+            plan: Arc::clone(plan),
+            run,
+            epoch,
+            batch,
+            attempt,
+            prior: Arc::default(),
+            memory_bytes: MEMORY_BYTES,
+        };
         let result = engine.run_batch(request).await?;
         if let Some(difference) = judge::batch(plan, batch, &result.evidence) {
             bail!("{difference}");
@@ -184,7 +204,11 @@ fn generate(warehouse: &Path, rows: u64) -> Result<()> {
             let batch = rows_of(day, start..(start + BATCH_ROWS).min(first + left))?;
             if writer.is_none() {
                 let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-                writer = Some(ArrowWriter::try_new(File::create(folder.join(format!("part-{part:05}")))?, batch.schema(), Some(properties))?);
+                writer = Some(ArrowWriter::try_new(
+                    File::create(folder.join(format!("part-{part:05}")))?,
+                    batch.schema(),
+                    Some(properties),
+                )?);
             }
             writer.as_mut().context("made above")?.write(&batch)?;
         }
@@ -198,10 +222,27 @@ fn generate(warehouse: &Path, rows: u64) -> Result<()> {
 
 fn rows_of(day: u64, rows: std::ops::Range<u64>) -> Result<RecordBatch> {
     const GENRES: [&str; 16] = [
-        "pop", "rock", "jazz", "folk", "house", "techno", "hip hop", "soul", "funk", "reggae", "classical", "opera", "ambient", "metal", "punk", "blues",
+        "pop",
+        "rock",
+        "jazz",
+        "folk",
+        "house",
+        "techno",
+        "hip hop",
+        "soul",
+        "funk",
+        "reggae",
+        "classical",
+        "opera",
+        "ambient",
+        "metal",
+        "punk",
+        "blues",
     ];
-    let (mut ids, mut owners, mut titles, mut genres) = (Int64Builder::new(), Int64Builder::new(), StringBuilder::new(), StringBuilder::new());
-    let (mut tracks, mut durations, mut created) = (Int32Builder::new(), Float64Builder::new(), TimestampMicrosecondBuilder::new());
+    let (mut ids, mut owners, mut titles, mut genres) =
+        (Int64Builder::new(), Int64Builder::new(), StringBuilder::new(), StringBuilder::new());
+    let (mut tracks, mut durations, mut created) =
+        (Int32Builder::new(), Float64Builder::new(), TimestampMicrosecondBuilder::new());
     for row in rows {
         let mut choice = Random(row ^ (day << 40) ^ 77);
         let key = if row > 0 && choice.below(ONE_DUPLICATE_IN) == 0 { choice.below(row) } else { row };
@@ -209,7 +250,11 @@ fn rows_of(day: u64, rows: std::ops::Range<u64>) -> Result<RecordBatch> {
         ids.append_value(i64::try_from(((day + 1) << 32) + key * 16 + random.below(16))?);
         owners.append_value(1000 + i64::try_from(random.skewed(2_000_000))?);
         let title = random.skewed(30_000);
-        titles.append_value(if title % 257 == 0 { String::new() } else { format!("Mood{} Thing{} {}", title % 16, title / 16 % 16, title / 256) });
+        titles.append_value(if title.is_multiple_of(257) {
+            String::new()
+        } else {
+            format!("Mood{} Thing{} {}", title % 16, title / 16 % 16, title / 256)
+        });
         let genre = GENRES[usize::try_from(random.skewed(16))?];
         genres.append_option((random.below(33) > 0).then_some(genre));
         let count = random.skewed(400);

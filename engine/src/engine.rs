@@ -15,8 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use skein_protocol::connection::{Connection, Connections};
 use skein_protocol::data_plane::{
-    BatchRequest, BatchResult, CollectRequest, Collected, DataPlane, Failure, InspectRequest, LoadedTable, ReadRequest, RegisterRequest,
-    Registered, ReplaceRequest, Replaced, SelectRequest, StageRequest, StagedTable, TableReading, TombstoneRequest,
+    BatchRequest, BatchResult, CollectRequest, Collected, DataPlane, Failure, InspectRequest, LoadedTable, ReadRequest,
+    RegisterRequest, Registered, ReplaceRequest, Replaced, SelectRequest, StageRequest, StagedTable, TableReading,
+    TombstoneRequest,
 };
 use skein_protocol::ids::{ConnectionName, TableName};
 use skein_protocol::inspection::{Inspection, SourceFile, TargetState};
@@ -116,22 +117,41 @@ impl Engine {
     }
 
     fn source(&self, name: &ConnectionName) -> Result<Arc<HiveSource>, Failure> {
-        self.sources.get(name).cloned().ok_or_else(|| self.no_connection(name, "hive-files", self.targets.contains_key(name)))
+        self.sources
+            .get(name)
+            .cloned()
+            .ok_or_else(|| self.no_connection(name, "hive-files", self.targets.contains_key(name)))
     }
 
     fn target(&self, name: &ConnectionName) -> Result<Arc<Target>, Failure> {
-        self.targets.get(name).cloned().ok_or_else(|| self.no_connection(name, "iceberg", self.sources.contains_key(name)))
+        self.targets
+            .get(name)
+            .cloned()
+            .ok_or_else(|| self.no_connection(name, "iceberg", self.sources.contains_key(name)))
     }
 
     fn no_connection(&self, name: &ConnectionName, kind: &str, other_kind: bool) -> Failure {
         let what = format!("The connection {name} cannot be used here");
         if other_kind {
             let next = format!("Name a connection of kind {kind}");
-            return Failure::permanent(Problem::new(Code::ConnectionKind, what, format!("it is not of kind {kind}"), next));
+            return Failure::permanent(Problem::new(
+                Code::ConnectionKind,
+                what,
+                format!("it is not of kind {kind}"),
+                next,
+            ));
         }
         let known: Vec<&str> = self.sources.keys().chain(self.targets.keys()).map(|name| name.0.as_str()).collect();
-        let why = format!("this node's configuration has only {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") });
-        Failure::permanent(Problem::new(Code::ConnectionUnknown, what, why, "Correct the name, or add the connection to the node's configuration"))
+        let why = format!(
+            "this node's configuration has only {}",
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+        );
+        Failure::permanent(Problem::new(
+            Code::ConnectionUnknown,
+            what,
+            why,
+            "Correct the name, or add the connection to the node's configuration",
+        ))
     }
 }
 
@@ -145,10 +165,17 @@ async fn blocking<T: Send + 'static>(
     let task = tokio::task::spawn_blocking(move || work(&cancel));
     match task.await {
         Ok(outcome) => outcome,
-        Err(error) if error.is_panic() => Err(internal(what, format!("it panicked: {}", panic_text(error.into_panic().as_ref())))),
+        Err(error) if error.is_panic() => {
+            Err(internal(what, format!("it panicked: {}", panic_text(error.into_panic().as_ref()))))
+        }
         // The runtime is going down.
         Err(error) => {
-            let problem = Problem::new(Code::Interrupted, format!("{what} was stopped"), error.to_string(), "It is tried again after a restart");
+            let problem = Problem::new(
+                Code::Interrupted,
+                format!("{what} was stopped"),
+                error.to_string(),
+                "It is tried again after a restart",
+            );
             Err(Failure::transient(problem))
         }
     }
@@ -206,7 +233,8 @@ impl DataPlane for Engine {
     }
 
     async fn read_staged(&self, request: ReadRequest) -> Result<TableReading, Failure> {
-        let (plan, location, memory) = (Arc::clone(&request.plan), request.table.metadata_location.clone(), request.memory_bytes);
+        let (plan, location, memory) =
+            (Arc::clone(&request.plan), request.table.metadata_location.clone(), request.memory_bytes);
         let mut reading = blocking("reading a staged table", move |_| read::read_staged(&request)).await?;
         if !plan.checks.sql.is_empty() {
             let at = location.clone();
@@ -214,7 +242,8 @@ impl DataPlane for Engine {
             let open = Arc::new(move || Ok(Box::new(Scan::open(&location, None)?) as Box<_>));
             let memory = usize::try_from(memory).unwrap_or(usize::MAX);
             let checks = script::check_sql(&plan.checks.sql, &schema, open, memory).await;
-            reading.checks = checks.map_err(|failure| Failure { problem: failure.problem.of(&plan.source.dataset), ..failure })?;
+            reading.checks =
+                checks.map_err(|failure| Failure { problem: failure.problem.of(&plan.source.dataset), ..failure })?;
         }
         Ok(reading)
     }
@@ -244,3 +273,7 @@ impl DataPlane for Engine {
         blocking("removing staged files", move |_| collect::collect(Path::new(&target.warehouse), &request)).await
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

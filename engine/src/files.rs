@@ -50,7 +50,13 @@ impl Files {
     /// When the name exists (even as a dangling link), or the file or a folder cannot be made.
     pub fn create_new(&self, path: &Path) -> io::Result<StagedWriter> {
         let file = self.open_new(path)?;
-        Ok(StagedWriter { files: self.clone(), path: path.to_owned(), file: Some(file), hasher: Box::new(Xxh3::new()), bytes: 0 })
+        Ok(StagedWriter {
+            files: self.clone(),
+            path: path.to_owned(),
+            file: Some(file),
+            hasher: Box::new(Xxh3::new()),
+            bytes: 0,
+        })
     }
 
     /// Gives `path` to a new file with exactly these bytes; durable when it returns. A file with the same bytes that
@@ -130,9 +136,11 @@ impl Files {
         let name = path.file_name().ok_or_else(|| no_folder(path))?.to_string_lossy();
         let temporary = path.with_file_name(format!(".{name}.{}-{number}.part", std::process::id()));
         let mut file = self.open_new(&temporary)?;
-        let done = file.write_all(bytes).and_then(|()| self.sync(&file)).and_then(|()| match fs::hard_link(&temporary, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.accept_equal(path, bytes),
-            other => other,
+        let done = file.write_all(bytes).and_then(|()| self.sync(&file)).and_then(|()| {
+            match fs::hard_link(&temporary, path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.accept_equal(path, bytes),
+                other => other,
+            }
         });
         let removed = fs::remove_file(&temporary);
         done.and(removed)

@@ -43,16 +43,17 @@ pub fn arrow_type(data_type: &DataType) -> ArrowType {
             ]);
             ArrowType::Map(Arc::new(Field::new("key_value", ArrowType::Struct(entries), false)), false)
         }
-        DataType::Struct(fields) => {
-            ArrowType::Struct(fields.iter().map(|field| Field::new(&field.name, arrow_type(&field.data_type), true)).collect())
-        }
+        DataType::Struct(fields) => ArrowType::Struct(
+            fields.iter().map(|field| Field::new(&field.name, arrow_type(&field.data_type), true)).collect(),
+        ),
     }
 }
 
 /// The schema of batches that hold all `columns` of a source, in their order; every column is nullable.
 #[must_use]
 pub fn source_schema(columns: &[SourceColumn]) -> SchemaRef {
-    let fields: Fields = columns.iter().map(|column| Field::new(&column.name, arrow_type(&column.data_type), true)).collect();
+    let fields: Fields =
+        columns.iter().map(|column| Field::new(&column.name, arrow_type(&column.data_type), true)).collect();
     Arc::new(Schema::new(fields))
 }
 
@@ -74,7 +75,11 @@ mod tests {
 
     #[test]
     fn a_sources_schema_keeps_the_order_of_its_columns() {
-        let column = |name: &str, text: &str| SourceColumn { name: name.to_owned(), data_type: text.parse().unwrap(), partition: false };
+        let column = |name: &str, text: &str| SourceColumn {
+            name: name.to_owned(),
+            data_type: text.parse().unwrap(),
+            partition: false,
+        };
         let schema = source_schema(&[column("B", "decimal(38,10)"), column("a", "char(3)")]);
         assert_eq!(schema.field(0), &Field::new("B", ArrowType::Decimal128(38, 10), true));
         assert_eq!(schema.field(1), &Field::new("a", ArrowType::Utf8, true));

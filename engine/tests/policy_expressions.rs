@@ -1,6 +1,8 @@
 //! The SQL that policies may use means something to the engine: every function of the allow-list and every form of
 //! expression is planned and evaluated, both in statements (as scripts and checks have them) and as a compiled row filter.
 
+#![allow(clippy::unwrap_used, reason = "nobody calls this but people and tests: a panic says where")]
+
 use std::collections::BTreeSet;
 
 use arrow::array::{AsArray, RecordBatch};

@@ -93,6 +93,7 @@ as_text!(SignedSum, "^-?[0-9]+$");
 
 /// Count and sum of a set of rows by `row128`; adding sets adds both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct RowSum {
     /// Rows.
     pub rows: u64,
@@ -116,6 +117,7 @@ impl RowSum {
 
 /// Count and sum of a set of rows by `spark64`, which outsiders can compute in Spark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct SparkSum {
     /// Rows.
     pub rows: u64,
@@ -139,6 +141,7 @@ impl SparkSum {
 
 /// Rows that one rule removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Removed {
     /// The rule, as the plan names it (`filter`, `clean[0]`).
     pub rule: String,
@@ -148,6 +151,7 @@ pub struct Removed {
 
 /// What is known of one target column of a batch or table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct ColumnEvidence {
     /// The target column.
     pub column: String,
@@ -167,6 +171,7 @@ pub struct ColumnEvidence {
 
 /// A rule's own check: that it did what it says, whatever the sums say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct RuleCheck {
     /// The rule or check, as the plan names it.
     pub rule: String,
@@ -180,6 +185,7 @@ pub struct RuleCheck {
 
 /// Everything that proves one batch. Sums are absent where the policy did not ask for them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct BatchEvidence {
     /// Rows that the source files' footers promise, where the format has footers.
     pub footer_rows: Option<u64>,
@@ -211,6 +217,7 @@ pub struct BatchEvidence {
 
 /// A difference between what must be and what is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// The batch, unless it concerns the whole table.
     pub batch: Option<BatchId>,
@@ -239,6 +246,7 @@ impl fmt::Display for Difference {
 
 /// What the read-back of the whole staged table, through its metadata file, found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct TableEvidence {
     /// The metadata file that was read.
     pub metadata_location: String,

@@ -321,9 +321,24 @@ mod tests {
     #[test]
     fn every_type_survives_its_text_form() {
         for text in [
-            "boolean", "tinyint", "smallint", "int", "bigint", "float", "double", "decimal(38,10)", "string",
-            "char(6)", "varchar(12)", "binary", "date", "timestamp", "timestamptz", "array<int>",
-            "map<string,array<bigint>>", "struct<x:int,y:struct<z:map<string,decimal(10,2)>>>",
+            "boolean",
+            "tinyint",
+            "smallint",
+            "int",
+            "bigint",
+            "float",
+            "double",
+            "decimal(38,10)",
+            "string",
+            "char(6)",
+            "varchar(12)",
+            "binary",
+            "date",
+            "timestamp",
+            "timestamptz",
+            "array<int>",
+            "map<string,array<bigint>>",
+            "struct<x:int,y:struct<z:map<string,decimal(10,2)>>>",
         ] {
             assert_eq!(text.parse::<DataType>().unwrap().to_string(), text);
         }
@@ -331,7 +346,9 @@ mod tests {
 
     #[test]
     fn texts_that_are_no_types_are_refused_with_a_reason() {
-        for text in ["", "strng", "decimal(40,2)", "decimal(4,5)", "array<int", "map<int>", "struct<>", "int int", "char(0)"] {
+        for text in
+            ["", "strng", "decimal(40,2)", "decimal(4,5)", "array<int", "map<int>", "struct<>", "int int", "char(0)"]
+        {
             assert!(text.parse::<DataType>().is_err(), "{text}");
         }
     }

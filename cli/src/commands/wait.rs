@@ -17,7 +17,7 @@ use crate::progress::Progress;
 const INTERVAL: Duration = Duration::from_millis(250);
 
 pub(super) fn run(client: &Client, policy: &str, format: Format) -> Result<Exit> {
-    let status = until(client, policy, |status| at_rest(status))?;
+    let status = until(client, policy, at_rest)?;
     output::document(format, &status)?;
     let all: u32 = status.phases.values().sum();
     let committed = status.phases.get(&Phase::Committed).copied().unwrap_or(0);

@@ -33,7 +33,12 @@ impl Cancel {
             return Ok(());
         }
         let why = "nobody waits for its outcome any more";
-        Err(Failure::transient(Problem::new(Code::Interrupted, "The work was stopped", why, "It is handed out again if it is still needed")))
+        Err(Failure::transient(Problem::new(
+            Code::Interrupted,
+            "The work was stopped",
+            why,
+            "It is handed out again if it is still needed",
+        )))
     }
 }
 

@@ -99,7 +99,9 @@ impl Duplicates {
                 false
             }
             hashbrown::hash_table::Entry::Vacant(entry) => {
-                entry.insert(u32::try_from(hashes.len()).expect("a batch has fewer than 2^32 rows: the plan cuts long before"));
+                entry.insert(
+                    u32::try_from(hashes.len()).expect("a batch has fewer than 2^32 rows: the plan cuts long before"),
+                );
                 self.hashes.push(hash);
                 true
             }
@@ -110,7 +112,8 @@ impl Duplicates {
     /// with what they repeat.
     pub(super) fn end_batch(&mut self, batch: &RecordBatch, kept: &RecordBatch) -> Result<(), Failure> {
         let from = self.hashes.len() - kept.num_rows();
-        let contiguous = self.held_from.last().map_or(0, |last| last + self.held.last().map_or(0, RecordBatch::num_rows)) == from;
+        let contiguous =
+            self.held_from.last().map_or(0, |last| last + self.held.last().map_or(0, RecordBatch::num_rows)) == from;
         let bytes = kept.get_array_memory_size();
         if contiguous && self.held_bytes + bytes <= self.held_most {
             self.held_bytes += bytes;
@@ -118,8 +121,10 @@ impl Duplicates {
             self.held.push(kept.clone());
         }
         let repeated = std::mem::take(&mut self.repeated);
-        let held_rows = self.held_from.last().map_or(0, |last| last + self.held.last().map_or(0, RecordBatch::num_rows));
-        let (here, gone): (Vec<_>, Vec<_>) = repeated.iter().copied().partition(|(_, place)| (*place as usize) < held_rows);
+        let held_rows =
+            self.held_from.last().map_or(0, |last| last + self.held.last().map_or(0, RecordBatch::num_rows));
+        let (here, gone): (Vec<_>, Vec<_>) =
+            repeated.iter().copied().partition(|(_, place)| (*place as usize) < held_rows);
         self.by_hash_alone += gone.len() as u64;
         self.compared += here.len() as u64;
         let compared = self.compare(batch, &here);
@@ -147,7 +152,10 @@ impl Duplicates {
         let first = interleave_record_batch(&held, &places).map_err(|error| broken(error.to_string()))?;
         match self.comparer.first_unequal(&first, &repeated) {
             Ok(None) => Ok(()),
-            Ok(Some(row)) => Err(broken(format!("two different rows have one row128 (the second is row {} of a record batch)", pairs[row].0))),
+            Ok(Some(row)) => Err(broken(format!(
+                "two different rows have one row128 (the second is row {} of a record batch)",
+                pairs[row].0
+            ))),
             Err(error) => Err(broken(error.to_string())),
         }
     }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute;
 use arrow::datatypes::{
-    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimeUnit, TimestampMicrosecondType,
+    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimeUnit, TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -62,7 +62,9 @@ fn of(array: &ArrayRef) -> Result<Option<(ScalarValue, ScalarValue)>, ArrowError
     macro_rules! primitive {
         ($type:ty, $scalar:expr) => {{
             let array = array.as_primitive::<$type>();
-            compute::min(array).zip(compute::max(array)).map(|(least, greatest)| ($scalar(Some(least)), $scalar(Some(greatest))))
+            compute::min(array)
+                .zip(compute::max(array))
+                .map(|(least, greatest)| ($scalar(Some(least)), $scalar(Some(greatest))))
         }};
     }
     Ok(match array.data_type() {
@@ -93,7 +95,9 @@ fn of(array: &ArrayRef) -> Result<Option<(ScalarValue, ScalarValue)>, ArrowError
         ArrowType::Binary => {
             let array = array.as_binary::<i32>();
             let both = compute::min_binary(array).zip(compute::max_binary(array));
-            both.map(|(least, greatest)| (ScalarValue::Binary(Some(least.to_vec())), ScalarValue::Binary(Some(greatest.to_vec()))))
+            both.map(|(least, greatest)| {
+                (ScalarValue::Binary(Some(least.to_vec())), ScalarValue::Binary(Some(greatest.to_vec())))
+            })
         }
         _ => None,
     })

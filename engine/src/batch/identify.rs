@@ -31,7 +31,8 @@ pub(super) fn identify(work: &Work<'_>, ranges: u32) -> Result<BatchResult, Fail
             None => (batch, None),
             Some((_, filter)) => {
                 let mask = filter.mask(&batch).map_err(|error| placed(work, error, place, None))?;
-                let kept = filter_record_batch(&batch, &mask).map_err(|error| internal("filtering rows", error.to_string()))?;
+                let kept = filter_record_batch(&batch, &mask)
+                    .map_err(|error| internal("filtering rows", error.to_string()))?;
                 (kept, Some(mask))
             }
         };
@@ -70,14 +71,16 @@ impl<'a> Identifier<'a> {
         let plan = work.plan();
         let question = Question::of(plan)?;
         let schema = crate::types::source_schema(&plan.source.columns);
-        let hasher = |columns: &[usize]| RowHasher::new(&schema, columns).map_err(|error| super::rows::refused(work, error));
+        let hasher =
+            |columns: &[usize]| RowHasher::new(&schema, columns).map_err(|error| super::rows::refused(work, error));
         let all: Vec<usize> = (0..plan.source.columns.len()).collect();
         let keys = match question.key {
             None => None,
             Some(key) => {
                 let position = |name: &String| plan.source.columns.iter().position(|column| column.name == *name);
                 let columns: Option<Vec<usize>> = key.iter().map(position).collect();
-                let columns = columns.ok_or_else(|| internal("identifying rows", "a column of the key is not in the source"))?;
+                let columns =
+                    columns.ok_or_else(|| internal("identifying rows", "a column of the key is not in the source"))?;
                 Some((hasher(&columns)?, OrderEncoder::new(plan, question.order)?))
             }
         };

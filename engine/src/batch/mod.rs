@@ -12,6 +12,8 @@ mod cancel;
 mod duplicates;
 mod encode;
 mod extremes;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod identify;
 mod identity;
 mod layout;

@@ -6,8 +6,8 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
-    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimeUnit, TimestampMicrosecondType,
+    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimeUnit, TimestampMicrosecondType,
 };
 use skein_protocol::data_plane::Failure;
 use skein_protocol::plan::{OrderBy, Plan};
@@ -39,15 +39,28 @@ impl OrderEncoder {
     /// An encoder of `order` over the source's columns of `plan`.
     pub(super) fn new(plan: &Plan, order: &[OrderBy]) -> Result<Self, Failure> {
         let terms = order.iter().map(|term| {
-            let column = plan.source.columns.iter().position(|column| column.name == term.column && column.data_type.is_primitive());
+            let column = plan
+                .source
+                .columns
+                .iter()
+                .position(|column| column.name == term.column && column.data_type.is_primitive());
             let column = column.ok_or_else(|| refused(plan, &term.column))?;
-            Ok(Term { column, descending: term.descending, null: if term.nulls_first { NULL_FIRST } else { NULL_LAST } })
+            Ok(Term {
+                column,
+                descending: term.descending,
+                null: if term.nulls_first { NULL_FIRST } else { NULL_LAST },
+            })
         });
         Ok(Self { terms: terms.collect::<Result<_, Failure>>()? })
     }
 
     /// Appends the code of each row of `batch` to `codes`, and where it ends to `ends`.
-    pub(super) fn encode(&self, batch: &RecordBatch, codes: &mut Vec<u8>, ends: &mut Vec<usize>) -> Result<(), Failure> {
+    pub(super) fn encode(
+        &self,
+        batch: &RecordBatch,
+        codes: &mut Vec<u8>,
+        ends: &mut Vec<usize>,
+    ) -> Result<(), Failure> {
         let columns = self.terms.iter().map(|term| Ok((term, Values::of(batch.column(term.column))?)));
         let columns: Vec<(&Term, Values<'_>)> = columns.collect::<Result<_, Failure>>()?;
         for row in 0..batch.num_rows() {
@@ -83,11 +96,15 @@ impl<'a> Values<'a> {
             ArrowType::Int16 => |array, row, out| put_integer(array.as_primitive::<Int16Type>().value(row).into(), out),
             ArrowType::Int32 => |array, row, out| put_integer(array.as_primitive::<Int32Type>().value(row).into(), out),
             ArrowType::Int64 => |array, row, out| put_integer(array.as_primitive::<Int64Type>().value(row), out),
-            ArrowType::Date32 => |array, row, out| put_integer(array.as_primitive::<Date32Type>().value(row).into(), out),
+            ArrowType::Date32 => {
+                |array, row, out| put_integer(array.as_primitive::<Date32Type>().value(row).into(), out)
+            }
             ArrowType::Timestamp(TimeUnit::Microsecond, _) => {
                 |array, row, out| put_integer(array.as_primitive::<TimestampMicrosecondType>().value(row), out)
             }
-            ArrowType::Float32 => |array, row, out| put_float(array.as_primitive::<Float32Type>().value(row).into(), out),
+            ArrowType::Float32 => {
+                |array, row, out| put_float(array.as_primitive::<Float32Type>().value(row).into(), out)
+            }
             ArrowType::Float64 => |array, row, out| put_float(array.as_primitive::<Float64Type>().value(row), out),
             ArrowType::Decimal128(..) => |array, row, out| {
                 let value = array.as_primitive::<Decimal128Type>().value(row);
@@ -132,5 +149,7 @@ fn put_bytes(value: &[u8], out: &mut Vec<u8>) {
 
 fn refused(plan: &Plan, column: &str) -> Failure {
     let why = format!("the source has no plain column {column} to order by");
-    Failure::permanent(Problem::new(Code::RuleInapplicable, "keepOne", why, "Order by a plain column").of(&plan.source.dataset))
+    Failure::permanent(
+        Problem::new(Code::RuleInapplicable, "keepOne", why, "Order by a plain column").of(&plan.source.dataset),
+    )
 }

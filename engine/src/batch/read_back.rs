@@ -32,7 +32,13 @@ pub(super) struct Found {
 }
 
 /// Decodes all files. `telling_apart`: counts how many rows are different, too.
-pub(super) fn read_back(work: &Work<'_>, files: &[StagedFile], layout: &Layout, summed: bool, telling_apart: bool) -> Result<Found, Failure> {
+pub(super) fn read_back(
+    work: &Work<'_>,
+    files: &[StagedFile],
+    layout: &Layout,
+    summed: bool,
+    telling_apart: bool,
+) -> Result<Found, Failure> {
     let plan = work.plan();
     let schema = writer_schema(&plan.target);
     let hasher = |columns: &[usize]| RowHasher::new(&schema, columns).map_err(|error| refused(work, error));
@@ -84,21 +90,32 @@ pub(super) fn count(work: &Work<'_>, files: &[StagedFile], expected: &Expected) 
     let mut sum = RowSum::default();
     for file in files {
         let rows = Reading::of(work, file)?.footer_rows;
-        sum.rows += u64::try_from(rows).map_err(|_| changed(work.plan(), &file.location, "its footer counts less than no rows"))?;
+        sum.rows += u64::try_from(rows)
+            .map_err(|_| changed(work.plan(), &file.location, "its footer counts less than no rows"))?;
     }
     // Nothing else was asked for, so nothing else is looked at.
-    Ok(Found { lossless: sum, rows: sum, columns: Columns { extremes: Vec::new(), ..expected.columns.clone() }, distinct: None })
+    Ok(Found {
+        lossless: sum,
+        rows: sum,
+        columns: Columns { extremes: Vec::new(), ..expected.columns.clone() },
+        distinct: None,
+    })
 }
 
 /// The first column in which the files differ from what must be in them, by a second reading of source and files.
-pub(super) fn first_difference(work: &Work<'_>, files: &[StagedFile], layout: &Layout) -> Result<Option<Difference>, Failure> {
+pub(super) fn first_difference(
+    work: &Work<'_>,
+    files: &[StagedFile],
+    layout: &Layout,
+) -> Result<Option<Difference>, Failure> {
     let plan = work.plan();
     let schema = writer_schema(&plan.target);
     let mut hasher = RowHasher::new(&schema, &layout.target).map_err(|error| refused(work, error))?;
     let mut expected = vec![RowSum::default(); layout.target.len()];
     let mut found = expected.clone();
     // The same passage again: it keeps the same rows.
-    Passage::new(work, false)?.run(|kept| hasher.add_each(kept.target, &mut expected).map_err(|error| refused(work, error)))?;
+    Passage::new(work, false)?
+        .run(|kept| hasher.add_each(kept.target, &mut expected).map_err(|error| refused(work, error)))?;
     for file in files {
         for batch in Reading::of(work, file)? {
             hasher.add_each(&batch?, &mut found).map_err(|error| refused(work, error))?;
@@ -117,7 +134,9 @@ pub(super) fn first_difference(work: &Work<'_>, files: &[StagedFile], layout: &L
         None => Difference {
             batch: Some(work.request.batch),
             column: None,
-            compared: "rows, transformed against read back: each column has the right values, but not in the right rows".to_owned(),
+            compared:
+                "rows, transformed against read back: each column has the right values, but not in the right rows"
+                    .to_owned(),
             expected: "the same rows".to_owned(),
             found: "other rows".to_owned(),
         },
@@ -140,7 +159,8 @@ impl<'a> Reading<'a> {
         let path = crate::files::path_of(place).map_err(|error| unreadable(error.to_string()))?;
         let opened = File::open(path).map_err(|error| unreadable(error.to_string()))?;
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(opened, options).map_err(|error| unreadable(error.to_string()))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(opened, options)
+            .map_err(|error| unreadable(error.to_string()))?;
         let names = builder.schema().fields().iter().map(|field| field.name());
         if !names.eq(plan.target.columns.iter().map(|column| &column.name)) {
             return Err(unreadable("it has other columns".to_owned()));
@@ -166,5 +186,8 @@ impl Iterator for Reading<'_> {
 /// A staged file is not what was written. Another attempt writes new files.
 pub(super) fn changed(plan: &Plan, place: &str, why: &str) -> Failure {
     let next = "The batch is tried again with new files; if it goes on, check the disk below the target's warehouse";
-    Failure::transient(Problem::new(Code::StagedFileChanged, format!("{place} cannot be read back"), why, next).of(&plan.source.dataset))
+    Failure::transient(
+        Problem::new(Code::StagedFileChanged, format!("{place} cannot be read back"), why, next)
+            .of(&plan.source.dataset),
+    )
 }

@@ -8,7 +8,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, FixedSizeBinaryArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, FixedSizeBinaryArray, RecordBatch, UInt32Array, UInt64Array,
+};
 use arrow::datatypes::{UInt32Type, UInt64Type};
 use skein_protocol::data_plane::{BatchResult, Failure, StagedKind};
 use skein_protocol::evidence::{BatchEvidence, RuleCheck};
@@ -44,7 +46,10 @@ pub(super) fn resolve(work: &Work<'_>) -> Result<BatchResult, Failure> {
     let keys = identities.judge(&question, &sorted, &mut losers);
     let check = keys.check(work, &question);
     let file = losers.write(work, range)?;
-    Ok(BatchResult { files: file.into_iter().collect(), evidence: BatchEvidence { rules: vec![check], ..BatchEvidence::default() } })
+    Ok(BatchResult {
+        files: file.into_iter().collect(),
+        evidence: BatchEvidence { rules: vec![check], ..BatchEvidence::default() },
+    })
 }
 
 fn fits(work: &Work<'_>, range: u32, rows: u64) -> Result<(), Failure> {
@@ -52,9 +57,12 @@ fn fits(work: &Work<'_>, range: u32, rows: u64) -> Result<(), Failure> {
     if bytes <= work.request.memory_bytes && u32::try_from(rows).is_ok() {
         return Ok(());
     }
-    let why = format!("range {range} has {rows} rows, which take {bytes} bytes; {} are allowed", work.request.memory_bytes);
+    let why =
+        format!("range {range} has {rows} rows, which take {bytes} bytes; {} are allowed", work.request.memory_bytes);
     let next = "Give batches more memory in the policy's limits; then plan again";
-    Err(Failure::permanent(Problem::new(Code::MemoryExceeded, "Finding rows that lose", why, next).of(&work.plan().source.dataset)))
+    Err(Failure::permanent(
+        Problem::new(Code::MemoryExceeded, "Finding rows that lose", why, next).of(&work.plan().source.dataset),
+    ))
 }
 
 /// All identities of a range.
@@ -124,7 +132,13 @@ impl Gathered {
             before = Some(*at);
         }
         let mut keys = if self.key.is_empty() { self.row128.clone() } else { self.key.clone() };
-        Keys { rows: self.file.len(), keys: distinct(&mut keys), winning_keys: distinct(&mut winners), winners: winners.len(), losers: losing.row.len() }
+        Keys {
+            rows: self.file.len(),
+            keys: distinct(&mut keys),
+            winning_keys: distinct(&mut winners),
+            winners: winners.len(),
+            losers: losing.row.len(),
+        }
     }
 }
 
@@ -147,10 +161,15 @@ struct Keys {
 impl Keys {
     fn check(&self, work: &Work<'_>, question: &Question<'_>) -> RuleCheck {
         let rule = question.keyed.or(question.exact).and_then(|position| work.plan().rules.get(position));
-        let holds = self.keys == self.winning_keys && self.keys == self.winners as u64 && self.winners + self.losers == self.rows;
+        let holds = self.keys == self.winning_keys
+            && self.keys == self.winners as u64
+            && self.winners + self.losers == self.rows;
         RuleCheck {
             rule: rule.map_or_else(String::new, |rule| rule.id.clone()),
-            checked: format!("each of {} keys among {} rows has one row that is kept: none twice, none missing", self.keys, self.rows),
+            checked: format!(
+                "each of {} keys among {} rows has one row that is kept: none twice, none missing",
+                self.keys, self.rows
+            ),
             holds,
             found: format!("{} rows with {} keys are kept, {} are not", self.winners, self.winning_keys, self.losers),
         }
@@ -184,7 +203,8 @@ impl Losing {
             Arc::new(UInt64Array::from_iter_values(sorted.iter().map(|at| self.row[*at]))),
             Arc::new(UInt32Array::from_iter_values(sorted.iter().map(|at| self.rule[*at]))),
         ];
-        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| internal("writing losing rows", error.to_string()))?;
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns)
+            .map_err(|error| internal("writing losing rows", error.to_string()))?;
         let mut writer = ScratchWriter::new(work, 0, &schema)?;
         writer.write(&batch)?;
         writer.finish(work, StagedKind::Losers { range }).map(Some)

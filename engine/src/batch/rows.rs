@@ -46,7 +46,12 @@ impl<'a> Sources<'a> {
         let files = &work.plan().source.files;
         let partition = |input: &BatchInput| files.get(input.file as usize).map(|file| file.partition.as_slice());
         let mut inputs = work.batch()?.inputs.clone();
-        inputs.sort_by(|one, other| partition(one).cmp(&partition(other)).then(one.file.cmp(&other.file)).then(one.row_groups.cmp(&other.row_groups)));
+        inputs.sort_by(|one, other| {
+            partition(one)
+                .cmp(&partition(other))
+                .then(one.file.cmp(&other.file))
+                .then(one.row_groups.cmp(&other.row_groups))
+        });
         Ok(Self { work, inputs: inputs.into_iter(), reader: None, footer_rows: Some(0), notes: Vec::new() })
     }
 
@@ -76,14 +81,22 @@ impl<'a> Sources<'a> {
         let plan = self.work.plan();
         let reader = read_input(plan, &input, self.work.batch_rows)?;
         self.footer_rows = self.footer_rows.zip(reader.footer_rows()).map(|(sum, rows)| sum + rows);
-        let file = plan.source.files.get(input.file as usize).ok_or_else(|| internal("reading a batch", "the plan has no such file"))?;
+        let file = plan
+            .source
+            .files
+            .get(input.file as usize)
+            .ok_or_else(|| internal("reading a batch", "the plan has no such file"))?;
         let (mut row, mut bytes) = (0, file.bytes);
         if let Some((first, count)) = input.row_groups {
             let rows = |groups: &[u64]| groups.iter().sum::<u64>();
             let (first, end) = (first as usize, first as usize + count as usize);
-            let groups = file.row_groups.get(..end).ok_or_else(|| internal("reading a batch", "a file has fewer row groups than planned"))?;
+            let groups = file
+                .row_groups
+                .get(..end)
+                .ok_or_else(|| internal("reading a batch", "a file has fewer row groups than planned"))?;
             row = rows(&groups[..first]);
-            let share = u128::from(bytes) * u128::from(rows(&groups[first..])) / u128::from(rows(&file.row_groups).max(1));
+            let share =
+                u128::from(bytes) * u128::from(rows(&groups[first..])) / u128::from(rows(&file.row_groups).max(1));
             bytes = u64::try_from(share).unwrap_or(bytes);
         }
         Counters::add(&self.work.counters.bytes_read, bytes);
@@ -236,7 +249,8 @@ impl<'a> Passage<'a> {
             None => batch,
             Some(keep) => {
                 let mask = BooleanArray::new(keep.clone(), None);
-                compacted = filter_record_batch(batch, &mask).map_err(|error| internal("leaving rows out", error.to_string()))?;
+                compacted = filter_record_batch(batch, &mask)
+                    .map_err(|error| internal("leaving rows out", error.to_string()))?;
                 if !self.hashes.is_empty() {
                     let mut kept = keep.iter();
                     self.hashes.retain(|_| kept.next().unwrap_or(false));
@@ -269,7 +283,9 @@ impl<'a> Passage<'a> {
         self.filter_check.removed_passing += again.true_count() as u64;
         let keep = mask.values().clone();
         let rule = self.work.plan().rules.iter().position(|rule| matches!(rule.rule, Rule::Filter { .. }));
-        let removed = rule.and_then(|rule| self.removed.get_mut(rule)).ok_or_else(|| internal("filtering rows", "the plan has no filter"))?;
+        let removed = rule
+            .and_then(|rule| self.removed.get_mut(rule))
+            .ok_or_else(|| internal("filtering rows", "the plan has no filter"))?;
         removed.rows += others.num_rows() as u64;
         for (hash, keep) in self.hashes.iter().zip(keep.iter()) {
             removed.sum.0 = removed.sum.0.wrapping_add(if keep { 0 } else { *hash });
@@ -284,7 +300,8 @@ impl<'a> Passage<'a> {
         match &mut self.removal {
             Removal::Nothing => return Ok(()),
             Removal::Here(duplicates) => {
-                let rule = self.work.plan().rules.iter().position(|rule| rule.id == duplicates.rule).unwrap_or(usize::MAX);
+                let rule =
+                    self.work.plan().rules.iter().position(|rule| rule.id == duplicates.rule).unwrap_or(usize::MAX);
                 for (row, hash) in self.hashes.iter().enumerate() {
                     if stays(keep, row) && !duplicates.is_first(row, *hash) {
                         gone.push((row, rule));
@@ -305,7 +322,10 @@ impl<'a> Passage<'a> {
             return Ok(());
         }
         for (row, rule) in &gone {
-            let removed = self.removed.get_mut(*rule).ok_or_else(|| internal("leaving rows out", "no rule removes these rows"))?;
+            let removed = self
+                .removed
+                .get_mut(*rule)
+                .ok_or_else(|| internal("leaving rows out", "no rule removes these rows"))?;
             removed.rows += 1;
             removed.sum.0 = removed.sum.0.wrapping_add(self.hashes.get(*row).copied().unwrap_or(0));
         }
@@ -362,11 +382,16 @@ fn removal(work: &Work<'_>, comparer: RowComparer) -> Result<Removal, Failure> {
     for rule in &plan.rules {
         match (&rule.rule, &removal) {
             (Rule::Filter { .. }, _) => {}
-            (Rule::DropExactDuplicates, Removal::Nothing) => removal = Removal::Here(Box::new(Duplicates::new(work, &rule.id, comparer.clone()))),
+            (Rule::DropExactDuplicates, Removal::Nothing) => {
+                removal = Removal::Here(Box::new(Duplicates::new(work, &rule.id, comparer.clone())))
+            }
             // A second time there is nothing to be found.
             (Rule::DropExactDuplicates, _) => {}
             (Rule::KeepOne { .. }, _) => {
-                return Err(internal("preparing a batch", "rows of one key are resolved in stages of their own, which the plan lacks"));
+                return Err(internal(
+                    "preparing a batch",
+                    "rows of one key are resolved in stages of their own, which the plan lacks",
+                ));
             }
         }
     }

@@ -85,13 +85,19 @@ pub(super) fn read(
     let lost = |why: &str| super::read_back::changed(work.plan(), place, why);
     let path = crate::files::path_of(place).map_err(|error| lost(&error.to_string()))?;
     let file = File::open(&path).map_err(|error| of_io("reading a scratch file", place, &error))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.with_batch_size(READ_ROWS).build());
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.with_batch_size(READ_ROWS).build());
     let reader = reader.map_err(|error| lost(&error.to_string()))?;
     let mut rows = 0;
     for batch in reader {
         work.cancel.check()?;
         let batch = batch.map_err(|error| lost(&error.to_string()))?;
-        let same = batch.schema().fields().iter().map(|field| field.data_type()).eq(schema.fields().iter().map(|field| field.data_type()));
+        let same = batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.data_type())
+            .eq(schema.fields().iter().map(|field| field.data_type()));
         if !same {
             return Err(lost("it has other columns"));
         }

@@ -104,9 +104,11 @@ impl<'a> Sink<'a> {
             return self.write_to(name_of(&part.partition), part.partition, batch);
         }
         for part in parts {
-            let rows = take_record_batch(batch, &part.rows).map_err(|error| internal("telling partitions apart", error.to_string()))?;
+            let rows = take_record_batch(batch, &part.rows)
+                .map_err(|error| internal("telling partitions apart", error.to_string()))?;
             let name = name_of(&part.partition);
-            if self.open.iter().any(|file| file.name == name) || (self.open.len() < MAX_OPEN && self.waiting.is_empty()) {
+            if self.open.iter().any(|file| file.name == name) || (self.open.len() < MAX_OPEN && self.waiting.is_empty())
+            {
                 self.write_to(name, part.partition, &rows)?;
             } else {
                 self.wait(name, part.partition, rows);
@@ -200,10 +202,12 @@ impl<'a> Sink<'a> {
         let OpenFile { number, partition, encoder, place, .. } = file;
         let rows = encoder.rows();
         let sink = encoder.finish(&mut self.format, &mut self.codec).map_err(|error| broken(&place, &error))?;
-        let (bytes, content) = sink.finish_before_folder().map_err(|error| of_io("writing a data file", &place, &error))?;
+        let (bytes, content) =
+            sink.finish_before_folder().map_err(|error| of_io("writing a data file", &place, &error))?;
         Counters::add(&self.work.counters.rows_written, rows);
         Counters::add(&self.work.counters.bytes_written, bytes);
-        self.done.push((number, StagedFile { location: place, kind: StagedKind::Data, rows, bytes, content, partition }));
+        self.done
+            .push((number, StagedFile { location: place, kind: StagedKind::Data, rows, bytes, content, partition }));
         Ok(())
     }
 }
@@ -222,7 +226,9 @@ fn is_uniform(plan: &Plan) -> bool {
         let column = plan.target.columns.iter().find(|column| column.name == field.column);
         column.is_some_and(|column| match &column.origin {
             Origin::Constant { .. } => true,
-            Origin::Source { column } => plan.source.columns.iter().any(|source| source.name == *column && source.partition),
+            Origin::Source { column } => {
+                plan.source.columns.iter().any(|source| source.name == *column && source.partition)
+            }
         })
     })
 }
@@ -235,7 +241,8 @@ fn expected_rows(work: &Work<'_>) -> Result<u64, Failure> {
     if plan.target.partitioning.is_empty() {
         return Ok(rows);
     }
-    let mut partitions: Vec<_> = batch.inputs.iter().filter_map(|input| Some(&plan.source.files.get(input.file as usize)?.partition)).collect();
+    let mut partitions: Vec<_> =
+        batch.inputs.iter().filter_map(|input| Some(&plan.source.files.get(input.file as usize)?.partition)).collect();
     partitions.sort_unstable();
     partitions.dedup();
     Ok(rows / (partitions.len() as u64).max(1))

@@ -53,7 +53,12 @@ pub(super) fn write_files(work: &Work<'_>) -> Result<(Vec<StagedFile>, Passed, E
 }
 
 /// The second half: reads back and compares.
-pub(super) fn prove(work: &Work<'_>, files: &[StagedFile], passed: Passed, expected: Expected) -> Result<BatchEvidence, Failure> {
+pub(super) fn prove(
+    work: &Work<'_>,
+    files: &[StagedFile],
+    passed: Passed,
+    expected: Expected,
+) -> Result<BatchEvidence, Failure> {
     let plan = work.plan();
     let summed = is_summed(work);
     let layout = Layout::of(plan);
@@ -69,7 +74,10 @@ pub(super) fn prove(work: &Work<'_>, files: &[StagedFile], passed: Passed, expec
     if let (Some(rule), Some(distinct)) = (exact, found.distinct) {
         rules.push(RuleCheck {
             rule: rule.id.clone(),
-            checked: format!("each of {} rows in the files is different from all others of its partition", found.rows.rows),
+            checked: format!(
+                "each of {} rows in the files is different from all others of its partition",
+                found.rows.rows
+            ),
             holds: distinct == found.rows.rows,
             found: format!("{distinct} different rows"),
         });
@@ -152,7 +160,8 @@ impl Expecting {
 }
 
 fn columns(work: &Work<'_>, expected: &Expected, found: &Found) -> Result<Vec<ColumnEvidence>, ArrowError> {
-    let extremes = |columns: &Columns, at: usize| columns.extremes.get(at).map_or(Ok((None, None)), |extremes| extremes.texts());
+    let extremes =
+        |columns: &Columns, at: usize| columns.extremes.get(at).map_or(Ok((None, None)), |extremes| extremes.texts());
     let columns = work.plan().target.columns.iter().enumerate().map(|(at, column)| {
         let (min_expected, max_expected) = extremes(&expected.columns, at)?;
         let (min_found, max_found) = extremes(&found.columns, at)?;

@@ -200,15 +200,13 @@ impl Values {
             Data::Int32(values) => {
                 fill_codes::<_, WORD>(values, nulls, first, out, ends, |v| row_bytes::integer(v.into()));
             }
-            Data::Int64(values) => fill_codes::<_, WORD>(values, nulls, first, out, ends, |v| row_bytes::integer(v)),
+            Data::Int64(values) => fill_codes::<_, WORD>(values, nulls, first, out, ends, row_bytes::integer),
             Data::Float32(values) => {
                 fill_codes::<_, WORD>(values, nulls, first, out, ends, |v| row_bytes::float(v.into()));
             }
-            Data::Float64(values) => fill_codes::<_, WORD>(values, nulls, first, out, ends, |v| row_bytes::float(v)),
-            Data::Date(values) => fill_codes::<_, DAY>(values, nulls, first, out, ends, |v| row_bytes::date(v)),
-            Data::Timestamp(values) => {
-                fill_codes::<_, WORD>(values, nulls, first, out, ends, |v| row_bytes::timestamp(v))
-            }
+            Data::Float64(values) => fill_codes::<_, WORD>(values, nulls, first, out, ends, row_bytes::float),
+            Data::Date(values) => fill_codes::<_, DAY>(values, nulls, first, out, ends, row_bytes::date),
+            Data::Timestamp(values) => fill_codes::<_, WORD>(values, nulls, first, out, ends, row_bytes::timestamp),
             Data::Decimal { unscaled, scale, .. } => fill_decimals(unscaled, *scale, nulls, first, out, ends),
             Data::Bytes(Bytes { text, store: Store::Small { offsets, data } }) => {
                 fill_bytes(row_bytes::tag(*text), offsets, data, nulls, first, out, ends);

@@ -90,7 +90,13 @@ impl Encoder {
 
 /// A container file with one block of `records`, of which there are `count`, already encoded; not compressed.
 #[must_use]
-pub(super) fn container(schema: &str, metadata: &[(&str, &[u8])], marker: Marker, count: usize, records: &[u8]) -> Vec<u8> {
+pub(super) fn container(
+    schema: &str,
+    metadata: &[(&str, &[u8])],
+    marker: Marker,
+    count: usize,
+    records: &[u8],
+) -> Vec<u8> {
     let mut file = Encoder { bytes: Vec::with_capacity(records.len() + schema.len() + 512) };
     file.fixed(MAGIC);
     let own = [("avro.schema", schema.as_bytes()), ("avro.codec", b"null".as_slice())];
@@ -116,7 +122,11 @@ mod tests {
     #[test]
     fn numbers_are_encoded_as_the_specification_shows() {
         for (value, bytes) in [
-            (0, &[0][..]), (-1, &[1]), (1, &[2]), (-64, &[0x7f]), (64, &[0x80, 1]),
+            (0, &[0][..]),
+            (-1, &[1]),
+            (1, &[2]),
+            (-64, &[0x7f]),
+            (64, &[0x80, 1]),
             (i64::MAX, &[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]),
             (i64::MIN, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]),
         ] {

@@ -93,7 +93,8 @@ pub(super) fn timestamp_of(text: &str) -> Option<i64> {
 }
 
 fn number(digits: &str) -> Option<i64> {
-    (!digits.is_empty() && digits.len() <= 7 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
+    (!digits.is_empty() && digits.len() <= 7 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| digits.parse().ok())?
 }
 
 #[cfg(test)]

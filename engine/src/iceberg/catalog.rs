@@ -49,10 +49,9 @@ impl Catalog {
         let mut slot = self.slot();
         let Some(open) = Open::existing(&mut slot, &self.path)? else { return Ok(None) };
         let sql = "SELECT coalesce(metadata_location, '') FROM iceberg_tables WHERE catalog_name = ?1 AND table_namespace = ?2 AND table_name = ?3";
-        let found = open
-            .connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_row(params![self.name, name.database, name.table], |row| row.get(0)).optional());
+        let found = open.connection.prepare_cached(sql).and_then(|mut statement| {
+            statement.query_row(params![self.name, name.database, name.table], |row| row.get(0)).optional()
+        });
         found.map_err(|error| self.given_up(&mut slot, failed(&self.path, &error)))
     }
 
@@ -61,7 +60,7 @@ impl Catalog {
     /// # Errors
     /// When the catalog or a metadata file on this machine cannot be read.
     pub fn load(&self, name: &TableName) -> Result<Option<LoadedTable>, Failure> {
-        self.location(name)?.map(|metadata_location| head::load(metadata_location)).transpose()
+        self.location(name)?.map(head::load).transpose()
     }
 
     /// Points a free name, or one that points at the tombstone `replacing`, at a metadata file.
@@ -128,17 +127,31 @@ impl Catalog {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn update(&self, transaction: &Transaction<'_>, name: &TableName, expected: &str, replacement: &str) -> rusqlite::Result<bool> {
+    fn update(
+        &self,
+        transaction: &Transaction<'_>,
+        name: &TableName,
+        expected: &str,
+        replacement: &str,
+    ) -> rusqlite::Result<bool> {
         let sql = "UPDATE iceberg_tables SET metadata_location = ?5, previous_metadata_location = ?4 \
                    WHERE catalog_name = ?1 AND table_namespace = ?2 AND table_name = ?3 AND metadata_location = ?4";
         let mut statement = transaction.prepare_cached(sql)?;
         Ok(statement.execute(params![self.name, name.database, name.table, expected, replacement])? == 1)
     }
 
-    fn insert(&self, transaction: &Transaction<'_>, has_type: bool, name: &TableName, location: &str) -> rusqlite::Result<bool> {
+    fn insert(
+        &self,
+        transaction: &Transaction<'_>,
+        has_type: bool,
+        name: &TableName,
+        location: &str,
+    ) -> rusqlite::Result<bool> {
         let columns = "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, previous_metadata_location";
         let sql = match has_type {
-            true => format!("{columns}, iceberg_type) VALUES (?1, ?2, ?3, ?4, NULL, '{TABLE_TYPE}') ON CONFLICT DO NOTHING"),
+            true => {
+                format!("{columns}, iceberg_type) VALUES (?1, ?2, ?3, ?4, NULL, '{TABLE_TYPE}') ON CONFLICT DO NOTHING")
+            }
             // Catalogs of older writers have no views, and no column that tells them apart.
             false => format!("{columns}) VALUES (?1, ?2, ?3, ?4, NULL) ON CONFLICT DO NOTHING"),
         };

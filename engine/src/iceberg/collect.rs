@@ -34,7 +34,12 @@ pub fn collect(warehouse: &Path, request: &CollectRequest) -> Result<Collected, 
     if !lies_under(&table, warehouse) {
         let why = format!("{} does not lie under {}", table.display(), warehouse.display());
         let next = "Nothing was removed; check the target connection's warehouse";
-        return Err(Failure::permanent(Problem::new(Code::LocationForbidden, "removing staged files failed", why, next)));
+        return Err(Failure::permanent(Problem::new(
+            Code::LocationForbidden,
+            "removing staged files failed",
+            why,
+            next,
+        )));
     }
     let folder = run_folder(&request.table_location, request.migration, request.run)?;
     let keep: HashSet<OsString> = request
@@ -45,8 +50,9 @@ pub fn collect(warehouse: &Path, request: &CollectRequest) -> Result<Collected, 
         .filter_map(|path| path.file_name().map(OsStr::to_owned))
         .collect();
     let (migration, run) = (request.migration.to_string(), request.run.to_string());
-    remove(&table, &[DATA_FOLDER, &migration, &run], request, &keep)
-        .map_err(|errno| failure::of_io("removing staged files", &folder.display().to_string(), &io::Error::from(errno)))
+    remove(&table, &[DATA_FOLDER, &migration, &run], request, &keep).map_err(|errno| {
+        failure::of_io("removing staged files", &folder.display().to_string(), &io::Error::from(errno))
+    })
 }
 
 fn lies_under(table: &Path, warehouse: &Path) -> bool {
@@ -54,7 +60,12 @@ fn lies_under(table: &Path, warehouse: &Path) -> bool {
     plain(table) && table.starts_with(warehouse) && table != warehouse
 }
 
-fn remove(table: &Path, below: &[&str], request: &CollectRequest, keep: &HashSet<OsString>) -> Result<Collected, Errno> {
+fn remove(
+    table: &Path,
+    below: &[&str],
+    request: &CollectRequest,
+    keep: &HashSet<OsString>,
+) -> Result<Collected, Errno> {
     let mut collected = Collected::default();
     let Some(folder) = open_folder(table, below)? else { return Ok(collected) };
     for entry in Dir::read_from(&folder)? {

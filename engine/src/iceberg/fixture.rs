@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array, ListArray, MapArray,
-    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array,
+    Int64Array, ListArray, MapArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::take_record_batch;
@@ -16,11 +16,13 @@ use parquet::file::properties::WriterProperties;
 use skein_protocol::data_plane::{StageRequest, StagedFile, StagedKind};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{
-    Attempt, BatchId, BatchNo, ConnectionName, Epoch, Generation, MigrationId, PolicyName, Run, StageNo, TableName, TableUuid,
+    Attempt, BatchId, BatchNo, ConnectionName, Epoch, Generation, MigrationId, PolicyName, Run, StageNo, TableName,
+    TableUuid,
 };
 use skein_protocol::inspection::{DescribedBy, SourceFormat};
 use skein_protocol::plan::{
-    Conversion, Origin, PartitionField, Plan, PlanSource, PlanTarget, PlannedChecks, Strategy, StrategyKind, TargetColumn,
+    Conversion, Origin, PartitionField, Plan, PlanSource, PlanTarget, PlannedChecks, Strategy, StrategyKind,
+    TargetColumn,
 };
 
 use super::names::{Handout, staged_path};
@@ -57,9 +59,22 @@ pub(crate) fn field(column: &str, transform: &str, name: &str) -> PartitionField
 /// A target with a column of every type.
 pub(crate) fn all_types() -> PlanTarget {
     target(&[
-        ("b", "boolean"), ("i", "int"), ("l", "bigint"), ("f", "float"), ("d", "double"), ("d9", "decimal(9,2)"), ("d18", "decimal(18,4)"),
-        ("d38", "decimal(38,10)"), ("s", "string"), ("bin", "binary"), ("day", "date"), ("ts", "timestamp"), ("tz", "timestamptz"),
-        ("tags", "array<string>"), ("counts", "map<string,bigint>"), ("nested", "struct<x:int,y:array<struct<z:decimal(10,2)>>>"),
+        ("b", "boolean"),
+        ("i", "int"),
+        ("l", "bigint"),
+        ("f", "float"),
+        ("d", "double"),
+        ("d9", "decimal(9,2)"),
+        ("d18", "decimal(18,4)"),
+        ("d38", "decimal(38,10)"),
+        ("s", "string"),
+        ("bin", "binary"),
+        ("day", "date"),
+        ("ts", "timestamp"),
+        ("tz", "timestamptz"),
+        ("tags", "array<string>"),
+        ("counts", "map<string,bigint>"),
+        ("nested", "struct<x:int,y:array<struct<z:decimal(10,2)>>>"),
     ])
 }
 
@@ -120,7 +135,11 @@ fn column(field: &Field, numbers: &[Option<i64>]) -> ArrayRef {
         ArrowType::Int32 => Arc::new(values().map(|n| n.map(|n| (n - 10) as i32)).collect::<Int32Array>()),
         ArrowType::Int64 => Arc::new(values().map(|n| n.map(|n| n * 1_000_000_007 - 10)).collect::<Int64Array>()),
         ArrowType::Float32 => Arc::new(values().map(|n| n.map(|n| n as f32 / 8.0)).collect::<Float32Array>()),
-        ArrowType::Float64 => Arc::new(values().map(|n| n.map(|n| if n % 7 == 6 { f64::NAN } else { -(n as f64) / 3.0 })).collect::<Float64Array>()),
+        ArrowType::Float64 => Arc::new(
+            values()
+                .map(|n| n.map(|n| if n % 7 == 6 { f64::NAN } else { -(n as f64) / 3.0 }))
+                .collect::<Float64Array>(),
+        ),
         ArrowType::Decimal128(precision, scale) => {
             let limit = 10_i128.pow(u32::from(*precision));
             let array = wide().map(|n| n.map(|n| n % limit)).collect::<Decimal128Array>();
@@ -130,13 +149,15 @@ fn column(field: &Field, numbers: &[Option<i64>]) -> ArrayRef {
         ArrowType::Binary => Arc::new(values().map(|n| n.map(|n| vec![n as u8; 20])).collect::<BinaryArray>()),
         ArrowType::Date32 => Arc::new(values().map(|n| n.map(|n| (n * 17 - 40) as i32)).collect::<Date32Array>()),
         ArrowType::Timestamp(_, zone) => {
-            let array = values().map(|n| n.map(|n| n * 43_200_000_000 - 86_400_500_000)).collect::<TimestampMicrosecondArray>();
+            let array =
+                values().map(|n| n.map(|n| n * 43_200_000_000 - 86_400_500_000)).collect::<TimestampMicrosecondArray>();
             Arc::new(array.with_timezone_opt(zone.clone()))
         }
         ArrowType::List(element) => {
             let lengths = numbers.iter().map(|n| n.map_or(0, |n| (n % 3) as usize));
             let offsets = OffsetBuffer::from_lengths(lengths);
-            let within: Vec<Option<i64>> = (0..i64::from(*offsets.last().unwrap())).map(|n| (n % 4 != 1).then_some(n)).collect();
+            let within: Vec<Option<i64>> =
+                (0..i64::from(*offsets.last().unwrap())).map(|n| (n % 4 != 1).then_some(n)).collect();
             Arc::new(ListArray::new(element.clone(), offsets, column(element, &within), nulls(numbers)))
         }
         ArrowType::Map(entries, _) => {
@@ -144,7 +165,13 @@ fn column(field: &Field, numbers: &[Option<i64>]) -> ArrayRef {
             let keys: Vec<Option<i64>> = (0..i64::from(*offsets.last().unwrap())).map(Some).collect();
             let ArrowType::Struct(parts) = entries.data_type() else { panic!("a map's entries") };
             let columns = parts.iter().map(|part| column(part, &keys)).collect();
-            Arc::new(MapArray::new(entries.clone(), offsets, StructArray::new(parts.clone(), columns, None), nulls(numbers), false))
+            Arc::new(MapArray::new(
+                entries.clone(),
+                offsets,
+                StructArray::new(parts.clone(), columns, None),
+                nulls(numbers),
+                false,
+            ))
         }
         ArrowType::Struct(parts) => {
             let columns = parts.iter().map(|part| column(part, numbers)).collect();

@@ -66,7 +66,12 @@ pub(super) struct FieldSummary {
 ///
 /// # Errors
 /// When a partition value is not of its field's type.
-pub(super) fn manifest(shape: &TableShape, entries: &[Entry], snapshot_id: i64, marker: Marker) -> Result<Vec<u8>, NotAValue> {
+pub(super) fn manifest(
+    shape: &TableShape,
+    entries: &[Entry],
+    snapshot_id: i64,
+    marker: Marker,
+) -> Result<Vec<u8>, NotAValue> {
     let kinds = shape.partition_primitives();
     let mut encoder = Encoder::default();
     for entry in entries {
@@ -98,7 +103,11 @@ pub(super) fn manifest(shape: &TableShape, entries: &[Entry], snapshot_id: i64, 
 /// When a partition value is not of its field's type.
 pub(super) fn summaries(shape: &TableShape, entries: &[Entry]) -> Result<Vec<FieldSummary>, NotAValue> {
     let kinds = shape.partition_primitives();
-    kinds.iter().enumerate().map(|(field, kind)| summary(kind, entries.iter().map(|entry| entry.partition[field].as_ref()))).collect()
+    kinds
+        .iter()
+        .enumerate()
+        .map(|(field, kind)| summary(kind, entries.iter().map(|entry| entry.partition[field].as_ref())))
+        .collect()
 }
 
 /// A manifest list over `manifests`, all added by `snapshot_id`.
@@ -179,7 +188,11 @@ fn data_file(encoder: &mut Encoder, entry: &Entry, kinds: &[PrimitiveType]) -> R
     Ok(())
 }
 
-fn partition_value(encoder: &mut Encoder, kind: &PrimitiveType, value: Option<&PrimitiveLiteral>) -> Result<(), NotAValue> {
+fn partition_value(
+    encoder: &mut Encoder,
+    kind: &PrimitiveType,
+    value: Option<&PrimitiveLiteral>,
+) -> Result<(), NotAValue> {
     use PrimitiveLiteral as L;
     let Some(value) = value else {
         encoder.null();
@@ -207,7 +220,10 @@ fn partition_value(encoder: &mut Encoder, kind: &PrimitiveType, value: Option<&P
     Ok(())
 }
 
-fn summary<'a>(kind: &PrimitiveType, values: impl Iterator<Item = Option<&'a PrimitiveLiteral>>) -> Result<FieldSummary, NotAValue> {
+fn summary<'a>(
+    kind: &PrimitiveType,
+    values: impl Iterator<Item = Option<&'a PrimitiveLiteral>>,
+) -> Result<FieldSummary, NotAValue> {
     let mut found = FieldSummary::default();
     let mut range: Option<(&PrimitiveLiteral, &PrimitiveLiteral)> = None;
     for value in values {

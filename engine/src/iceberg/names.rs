@@ -44,7 +44,13 @@ pub fn run_folder(table_location: &str, migration: MigrationId, run: Run) -> Res
 ///
 /// # Errors
 /// When the location is not on a local disk.
-pub fn staged_path(table_location: &str, migration: MigrationId, run: Run, handout: Handout, number: u32) -> Result<PathBuf, Failure> {
+pub fn staged_path(
+    table_location: &str,
+    migration: MigrationId,
+    run: Run,
+    handout: Handout,
+    number: u32,
+) -> Result<PathBuf, Failure> {
     let Handout { epoch, batch, attempt } = handout;
     Ok(run_folder(table_location, migration, run)?.join(format!("{epoch}-{batch}-{attempt}-{number}.parquet")))
 }
@@ -67,7 +73,12 @@ pub fn parse_staged_name(name: &str) -> Option<(Handout, u32)> {
 pub fn table_path(table_location: &str) -> Result<PathBuf, Failure> {
     path_of(table_location.trim_end_matches('/')).map_err(|error| {
         let next = "Give the target connection a warehouse on a local disk";
-        Failure::permanent(Problem::new(Code::LocationForbidden, "finding the table's folder failed", error.to_string(), next))
+        Failure::permanent(Problem::new(
+            Code::LocationForbidden,
+            "finding the table's folder failed",
+            error.to_string(),
+            next,
+        ))
     })
 }
 
@@ -89,7 +100,14 @@ impl MetadataNames {
     ///
     /// # Errors
     /// When the location is not on a local disk.
-    pub fn of(table_location: &str, what: &str, migration: MigrationId, run: Run, epoch: Epoch, attempt: Attempt) -> Result<Self, Failure> {
+    pub fn of(
+        table_location: &str,
+        what: &str,
+        migration: MigrationId,
+        run: Run,
+        epoch: Epoch,
+        attempt: Attempt,
+    ) -> Result<Self, Failure> {
         let name = format!("{what}\n{run}\n{epoch}\n{attempt}");
         let uuid = Uuid::new_v5(&migration.0, name.as_bytes());
         Ok(Self { folder: table_path(table_location)?.join(METADATA_FOLDER), uuid })
@@ -139,11 +157,19 @@ mod tests {
 
     #[test]
     fn a_staged_name_tells_whose_it_is() {
-        let handout = Handout { epoch: Epoch(3), batch: BatchId { stage: StageNo(1), batch: BatchNo(12) }, attempt: Attempt(40) };
+        let handout =
+            Handout { epoch: Epoch(3), batch: BatchId { stage: StageNo(1), batch: BatchNo(12) }, attempt: Attempt(40) };
         let path = staged_path("/w/db/t/", MigrationId(Uuid::nil()), Run(2), handout, 7).unwrap();
         assert_eq!(path, Path::new("/w/db/t/data/00000000-0000-0000-0000-000000000000/2/3-1.12-40-7.parquet"));
         assert_eq!(parse_staged_name("3-1.12-40-7.parquet"), Some((handout, 7)));
-        for other in ["3-1.12-40.parquet", "3-1.12-40-7.orc", "x-1.12-40-7.parquet", "03-1.12-40-7.parquet", "3-1-40-7.parquet", "3-1.2-4-7-8.parquet"] {
+        for other in [
+            "3-1.12-40.parquet",
+            "3-1.12-40-7.orc",
+            "x-1.12-40-7.parquet",
+            "03-1.12-40-7.parquet",
+            "3-1-40-7.parquet",
+            "3-1.2-4-7-8.parquet",
+        ] {
             assert_eq!(parse_staged_name(other), None, "{other}");
         }
     }

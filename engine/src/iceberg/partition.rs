@@ -99,7 +99,8 @@ impl Partitioner {
     fn values(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>, Failure> {
         let columns = self.fields.iter().map(|field| {
             let column = batch.columns().get(field.column);
-            let column = column.ok_or_else(|| failure::internal("partitioning", format!("a batch has no column {}", field.column)))?;
+            let column = column
+                .ok_or_else(|| failure::internal("partitioning", format!("a batch has no column {}", field.column)))?;
             transform::apply(field.transform, column).map_err(|error| self.failed(&error))
         });
         columns.collect()
@@ -128,7 +129,8 @@ fn groups(columns: &[ArrayRef]) -> Result<Vec<Vec<u32>>, ArrowError> {
     // Rows of a partition mostly follow each other, so the group of the row before is tried first.
     let mut last: Option<(usize, usize)> = None;
     for (position, row) in rows.iter().enumerate() {
-        let number = u32::try_from(position).map_err(|_| ArrowError::ComputeError("a batch has more than 2^32 rows".to_owned()))?;
+        let number = u32::try_from(position)
+            .map_err(|_| ArrowError::ComputeError("a batch has more than 2^32 rows".to_owned()))?;
         let group = match last {
             Some((before, group)) if rows.row(before) == row => group,
             _ => match known.get(row.as_ref()) {

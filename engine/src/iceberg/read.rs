@@ -8,11 +8,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use iceberg::spec::{DataContentType, FieldSummary, FormatVersion, Manifest, ManifestContentType, ManifestList, PrimitiveLiteral, TableMetadata};
+use iceberg::spec::{
+    DataContentType, FieldSummary, FormatVersion, Manifest, ManifestContentType, ManifestList, PrimitiveLiteral,
+    TableMetadata,
+};
 use skein_protocol::data_plane::{Failure, ReadRequest, StagedFile, TableReading};
 use skein_protocol::hash::Hash256;
 use skein_protocol::problem::{Code, Problem};
-use uuid::Uuid;
 
 use super::schema::TableShape;
 use super::stage::partition_of;
@@ -77,10 +79,12 @@ impl Contents {
     /// When something is missing or cannot be parsed.
     pub fn read(location: &str) -> Result<Self, Failure> {
         let bytes = read_file(location)?;
-        let metadata: TableMetadata = serde_json::from_slice(&bytes).map_err(|error| damaged(location, &error.to_string()))?;
+        let metadata: TableMetadata =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(location, &error.to_string()))?;
         let (mut manifests, mut summary_rows) = (Vec::new(), 0);
         if let Some(snapshot) = metadata.current_snapshot() {
-            let total = snapshot.summary().additional_properties.get("total-records").and_then(|total| total.parse().ok());
+            let total =
+                snapshot.summary().additional_properties.get("total-records").and_then(|total| total.parse().ok());
             summary_rows = total.ok_or_else(|| damaged(location, "its snapshot's summary has no total-records"))?;
             let list = snapshot.manifest_list();
             let parsed = ManifestList::parse_with_version(&read_file(list)?, FormatVersion::V2);
@@ -103,7 +107,10 @@ impl ReadManifest {
         let bytes = read_file(&location)?;
         let promised = u64::try_from(listed.manifest_length).unwrap_or(0);
         if promised != bytes.len() as u64 {
-            return Err(damaged(&location, &format!("it has {} bytes, the manifest list says {promised}", bytes.len())));
+            return Err(damaged(
+                &location,
+                &format!("it has {} bytes, the manifest list says {promised}", bytes.len()),
+            ));
         }
         if listed.content != ManifestContentType::Data {
             return Err(damaged(&location, "it lists deletions, which a new table has none of"));
@@ -115,7 +122,11 @@ impl ReadManifest {
             if file.content_type() != DataContentType::Data {
                 return Err(damaged(&location, &format!("{} is no data file", file.file_path())));
             }
-            let partition = file.partition().iter().map(|value| value.and_then(iceberg::spec::Literal::as_primitive_literal)).collect();
+            let partition = file
+                .partition()
+                .iter()
+                .map(|value| value.and_then(iceberg::spec::Literal::as_primitive_literal))
+                .collect();
             let (bytes, rows) = (file.file_size_in_bytes(), file.record_count());
             files.push(ListedFile { location: file.file_path().to_owned(), bytes, rows, partition });
         }
@@ -179,8 +190,12 @@ impl Differences {
 
 fn compare_metadata(request: &ReadRequest, shape: &TableShape, contents: &Contents, differences: &mut Differences) {
     let (metadata, location) = (&contents.metadata, &request.table.metadata_location);
-    if metadata.uuid() != Uuid::from(request.table.uuid.0) {
-        differences.add(format!("{location}: the table's uuid is {}, expected {}", metadata.uuid(), request.table.uuid));
+    if metadata.uuid() != request.table.uuid.0 {
+        differences.add(format!(
+            "{location}: the table's uuid is {}, expected {}",
+            metadata.uuid(),
+            request.table.uuid
+        ));
     }
     if metadata.current_schema().as_struct() != shape.schema.as_struct() {
         differences.add(format!("{location}: its columns are not the plan's"));
@@ -201,7 +216,12 @@ fn compare_metadata(request: &ReadRequest, shape: &TableShape, contents: &Conten
 }
 
 /// Compares every listed file with the ledger's record of it, and with the disk; how many were looked at on the disk.
-fn compare_files(request: &ReadRequest, shape: &TableShape, contents: &Contents, differences: &mut Differences) -> Result<u64, Failure> {
+fn compare_files(
+    request: &ReadRequest,
+    shape: &TableShape,
+    contents: &Contents,
+    differences: &mut Differences,
+) -> Result<u64, Failure> {
     let mut recorded: HashMap<&Path, &StagedFile> = HashMap::with_capacity(request.files.len());
     for file in request.files.iter() {
         let path = file.location.strip_prefix("file://").unwrap_or(&file.location);
@@ -212,7 +232,10 @@ fn compare_files(request: &ReadRequest, shape: &TableShape, contents: &Contents,
     let mut compared = 0;
     for listed in contents.files() {
         let Some(file) = recorded.remove(Path::new(&listed.location)) else {
-            differences.add(format!("{}: the manifests list it, the ledger does not (or they list it twice)", listed.location));
+            differences.add(format!(
+                "{}: the manifests list it, the ledger does not (or they list it twice)",
+                listed.location
+            ));
             continue;
         };
         let partition = partition_of(shape, file)?;
@@ -228,24 +251,28 @@ fn compare_files(request: &ReadRequest, shape: &TableShape, contents: &Contents,
     }
     let mut missing: Vec<&StagedFile> = recorded.into_values().collect();
     missing.sort_by(|one, other| one.location.cmp(&other.location));
-    missing.iter().for_each(|file| differences.add(format!("{}: the ledger has it, the manifests do not", file.location)));
+    missing
+        .iter()
+        .for_each(|file| differences.add(format!("{}: the ledger has it, the manifests do not", file.location)));
     Ok(compared)
 }
 
 fn compare_with_disk(file: &StagedFile, content: bool) -> Result<Option<String>, Failure> {
     let path = path_of(&file.location).map_err(|error| failure::internal("reading a table back", error.to_string()))?;
-    let found = if content {
-        hash_file(&path)
-    } else {
-        std::fs::metadata(&path).map(|found| (found.len(), file.content))
-    };
+    let found =
+        if content { hash_file(&path) } else { std::fs::metadata(&path).map(|found| (found.len(), file.content)) };
     match found {
-        Ok((bytes, _)) if bytes != file.bytes => Ok(Some(format!("{}: it has {bytes} bytes, {} were written", file.location, file.bytes))),
-        Ok((_, hash)) if hash != file.content => {
-            Ok(Some(format!("{}: the hash of its content is {hash}, that of what was written {}", file.location, file.content)))
+        Ok((bytes, _)) if bytes != file.bytes => {
+            Ok(Some(format!("{}: it has {bytes} bytes, {} were written", file.location, file.bytes)))
         }
+        Ok((_, hash)) if hash != file.content => Ok(Some(format!(
+            "{}: the hash of its content is {hash}, that of what was written {}",
+            file.location, file.content
+        ))),
         Ok(_) => Ok(None),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Some(format!("{}: it is missing", file.location))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(Some(format!("{}: it is missing", file.location)))
+        }
         Err(error) => Err(failure::of_io("reading a staged file", &file.location, &error)),
     }
 }
@@ -259,6 +286,12 @@ fn read_file(location: &str) -> Result<Vec<u8>, Failure> {
 }
 
 fn damaged(location: &str, why: &str) -> Failure {
-    let next = "Find out what changed files below the target's warehouse; then retry the migration, which writes them anew";
-    Failure::permanent(Problem::new(Code::StagedFileChanged, "a table's metadata cannot be read back", format!("{location}: {why}"), next))
+    let next =
+        "Find out what changed files below the target's warehouse; then retry the migration, which writes them anew";
+    Failure::permanent(Problem::new(
+        Code::StagedFileChanged,
+        "a table's metadata cannot be read back",
+        format!("{location}: {why}"),
+        next,
+    ))
 }

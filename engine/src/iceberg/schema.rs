@@ -7,10 +7,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Fields, Schema as ArrowSchema, SchemaRef as ArrowSchemaRef};
+use arrow::datatypes::{
+    DataType as ArrowType, Field, FieldRef, Fields, Schema as ArrowSchema, SchemaRef as ArrowSchemaRef,
+};
 use iceberg::spec::{
-    ListType, MapType, NestedField, NestedFieldRef, PartitionSpec, PrimitiveType, Schema, SchemaRef, StructType, Transform as IcebergTransform,
-    Type, UnboundPartitionField,
+    ListType, MapType, NestedField, NestedFieldRef, PartitionSpec, PrimitiveType, Schema, SchemaRef, StructType,
+    Transform as IcebergTransform, Type, UnboundPartitionField,
 };
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use skein_protocol::data_plane::Failure;
@@ -59,7 +61,15 @@ impl TableShape {
     #[must_use]
     pub fn partition_primitives(&self) -> Vec<PrimitiveType> {
         let fields = self.partition_type.fields().iter();
-        fields.map(|field| field.field_type.as_primitive_type().expect("partition fields are primitive: the spec checks it").clone()).collect()
+        fields
+            .map(|field| {
+                field
+                    .field_type
+                    .as_primitive_type()
+                    .expect("partition fields are primitive: the spec checks it")
+                    .clone()
+            })
+            .collect()
     }
 
     /// Greatest id of a partition field, or the one before the first.
@@ -165,7 +175,9 @@ fn iceberg_primitive(data_type: &DataType) -> Result<PrimitiveType, String> {
         DataType::BigInt => PrimitiveType::Long,
         DataType::Float => PrimitiveType::Float,
         DataType::Double => PrimitiveType::Double,
-        DataType::Decimal { precision, scale } => PrimitiveType::Decimal { precision: u32::from(*precision), scale: u32::from(*scale) },
+        DataType::Decimal { precision, scale } => {
+            PrimitiveType::Decimal { precision: u32::from(*precision), scale: u32::from(*scale) }
+        }
         DataType::String => PrimitiveType::String,
         DataType::Binary => PrimitiveType::Binary,
         DataType::Date => PrimitiveType::Date,
@@ -209,7 +221,8 @@ fn partition_spec(target: &PlanTarget, schema: &SchemaRef) -> Result<PartitionSp
     let mut builder = PartitionSpec::builder(schema.clone()).with_spec_id(SPEC_ID);
     for (position, field) in target.partitioning.iter().enumerate() {
         let column = target.columns.iter().position(|column| column.name == field.column);
-        let column = column.ok_or_else(|| format!("it is to be partitioned by {:?}, which is no column of it", field.column))?;
+        let column =
+            column.ok_or_else(|| format!("it is to be partitioned by {:?}, which is no column of it", field.column))?;
         let offset = i32::try_from(position).map_err(|error| error.to_string())?;
         let field = UnboundPartitionField {
             source_id: top_level_id(column),
@@ -236,7 +249,12 @@ fn iceberg_transform(transform: Transform) -> IcebergTransform {
 
 fn refused(target: &PlanTarget, why: String) -> Failure {
     let what = format!("making the Iceberg schema of {} failed", target.name);
-    Failure::permanent(Problem::new(Code::TypeUnsupported, what, why, "Change the policy's types or partitioning for this table"))
+    Failure::permanent(Problem::new(
+        Code::TypeUnsupported,
+        what,
+        why,
+        "Change the policy's types or partitioning for this table",
+    ))
 }
 
 #[cfg(test)]
@@ -278,7 +296,8 @@ mod tests {
         let mut target = fixture::target(&[("größe", "int"), ("at", "timestamp")]);
         target.partitioning = vec![fixture::field("größe", "identity", "größe"), fixture::field("at", "day", "at_day")];
         let shape = TableShape::of(&target).unwrap();
-        let fields: Vec<_> = shape.spec.fields().iter().map(|field| (field.field_id, field.source_id, field.name.as_str())).collect();
+        let fields: Vec<_> =
+            shape.spec.fields().iter().map(|field| (field.field_id, field.source_id, field.name.as_str())).collect();
         assert_eq!(fields, [(1000, 1, "gr_xF6_xDFe"), (1001, 2, "at_day")]);
         assert_eq!(shape.partition_primitives(), [PrimitiveType::Int, PrimitiveType::Date]);
         assert_eq!((avro_name("1a-b"), avro_name("ok_1")), ("_1a_x2Db".to_owned(), "ok_1".to_owned()));

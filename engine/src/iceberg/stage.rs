@@ -39,7 +39,8 @@ const MAX_PENDING_BYTES: usize = 16 * 1_024 * 1_024;
 pub fn stage(files: &Files, request: &StageRequest) -> Result<StagedTable, Failure> {
     let (plan, target) = (&request.plan, &request.plan.target);
     let shape = TableShape::of(target)?;
-    let names = MetadataNames::of(&target.location, "table", plan.migration, request.run, request.epoch, request.attempt)?;
+    let names =
+        MetadataNames::of(&target.location, "table", plan.migration, request.run, request.epoch, request.attempt)?;
     let mut pending = Pending { files, set: Vec::new(), bytes: 0 };
 
     let mut manifests = Vec::new();
@@ -52,24 +53,39 @@ pub fn stage(files: &Files, request: &StageRequest) -> Result<StagedTable, Failu
     }
     let list_path = names.manifest_list();
     let marker = names.marker("list");
-    pending.add(list_path.clone(), manifest::manifest_list(&manifests, names.snapshot_id(), FIRST_SEQUENCE_NUMBER, marker))?;
+    pending.add(
+        list_path.clone(),
+        manifest::manifest_list(&manifests, names.snapshot_id(), FIRST_SEQUENCE_NUMBER, marker),
+    )?;
 
     let totals = Totals::of(&request.files);
-    let at_millis = i64::try_from(request.at_millis).map_err(|_| failure::internal("staging", "a time is beyond 63 bits"))?;
+    let at_millis =
+        i64::try_from(request.at_millis).map_err(|_| failure::internal("staging", "a time is beyond 63 bits"))?;
     let metadata = document(&MetadataPart {
         plan,
         run: request.run,
         shape: &shape,
         uuid: request.uuid,
         at_millis,
-        snapshot: Some(SnapshotPart { id: names.snapshot_id(), manifest_list: location_of(&list_path), summary: totals.summary(request) }),
+        snapshot: Some(SnapshotPart {
+            id: names.snapshot_id(),
+            manifest_list: location_of(&list_path),
+            summary: totals.summary(request),
+        }),
         tombstone: false,
     })?;
     let metadata_hash = Hash256::of(&metadata);
     pending.add(names.metadata(), metadata)?;
     pending.write()?;
     let metadata_location = location_of(&names.metadata());
-    Ok(StagedTable { metadata_location, metadata_hash, uuid: request.uuid, files: totals.files, rows: totals.rows, bytes: totals.bytes })
+    Ok(StagedTable {
+        metadata_location,
+        metadata_hash,
+        uuid: request.uuid,
+        files: totals.files,
+        rows: totals.rows,
+        bytes: totals.bytes,
+    })
 }
 
 /// Files that are complete in memory and not yet on the disk, in the order in which they get their names.
@@ -104,7 +120,12 @@ pub(super) fn write_metadata_files(files: &Files, set: &[(PathBuf, Vec<u8>)]) ->
     files.write_new_set(&borrowed).map_err(|error| failure::of_io("writing table metadata", &place(), &error))
 }
 
-fn write_manifest(shape: &TableShape, names: &MetadataNames, path: &Path, chunk: &[StagedFile]) -> Result<(Listed, Vec<u8>), Failure> {
+fn write_manifest(
+    shape: &TableShape,
+    names: &MetadataNames,
+    path: &Path,
+    chunk: &[StagedFile],
+) -> Result<(Listed, Vec<u8>), Failure> {
     let entries: Vec<Entry> = chunk.iter().map(|file| entry(shape, file)).collect::<Result<_, _>>()?;
     let refused = |error: value::NotAValue| failure::internal("writing a manifest", error.to_string());
     let marker = names.marker(&location_of(path));
@@ -129,8 +150,9 @@ fn entry(shape: &TableShape, file: &StagedFile) -> Result<Entry, Failure> {
     if found.len() != file.bytes {
         return Err(changed(file, &format!("it has {} bytes instead of {}", found.len(), file.bytes)));
     }
-    let statistics = statistics::read(&path, &shape.schema)
-        .map_err(|error| failure::of_error("reading a staged file's footer", &file.location, &error, Code::StagedFileChanged))?;
+    let statistics = statistics::read(&path, &shape.schema).map_err(|error| {
+        failure::of_error("reading a staged file's footer", &file.location, &error, Code::StagedFileChanged)
+    })?;
     if statistics.rows != file.rows {
         return Err(changed(file, &format!("it has {} rows instead of {}", statistics.rows, file.rows)));
     }
@@ -138,19 +160,35 @@ fn entry(shape: &TableShape, file: &StagedFile) -> Result<Entry, Failure> {
 }
 
 /// The partition of a staged file as values.
-pub(super) fn partition_of(shape: &TableShape, file: &StagedFile) -> Result<Vec<Option<iceberg::spec::PrimitiveLiteral>>, Failure> {
+pub(super) fn partition_of(
+    shape: &TableShape,
+    file: &StagedFile,
+) -> Result<Vec<Option<iceberg::spec::PrimitiveLiteral>>, Failure> {
     let kinds = shape.partition_primitives();
     if kinds.len() != file.partition.len() {
-        let why = format!("{} has {} partition values, the table has {} fields", file.location, file.partition.len(), kinds.len());
+        let why = format!(
+            "{} has {} partition values, the table has {} fields",
+            file.location,
+            file.partition.len(),
+            kinds.len()
+        );
         return Err(failure::internal("staging a table", why));
     }
     let values = kinds.iter().zip(&file.partition).map(|(kind, json)| value::from_json(kind, json));
-    values.collect::<Result<_, _>>().map_err(|error| failure::internal("staging a table", format!("{}: {error}", file.location)))
+    values
+        .collect::<Result<_, _>>()
+        .map_err(|error| failure::internal("staging a table", format!("{}: {error}", file.location)))
 }
 
 fn changed(file: &StagedFile, why: &str) -> Failure {
-    let next = "Find out what changed files below the target's warehouse; then retry the migration, which writes them anew";
-    Failure::permanent(Problem::new(Code::StagedFileChanged, "a staged file is not as it was recorded", format!("{}: {why}", file.location), next))
+    let next =
+        "Find out what changed files below the target's warehouse; then retry the migration, which writes them anew";
+    Failure::permanent(Problem::new(
+        Code::StagedFileChanged,
+        "a staged file is not as it was recorded",
+        format!("{}: {why}", file.location),
+        next,
+    ))
 }
 
 /// Sums over data files.
@@ -163,7 +201,8 @@ struct Totals {
 
 impl Totals {
     fn of(files: &[StagedFile]) -> Self {
-        let partitions: BTreeSet<String> = files.iter().map(|file| serde_json::Value::from(file.partition.clone()).to_string()).collect();
+        let partitions: BTreeSet<String> =
+            files.iter().map(|file| serde_json::Value::from(file.partition.clone()).to_string()).collect();
         Self {
             files: files.len() as u64,
             rows: files.iter().map(|file| file.rows).sum(),

@@ -61,14 +61,21 @@ pub(super) fn of_footer(footer: &ParquetMetaData, schema: &Schema) -> Result<Fil
         if !info.has_id() {
             continue;
         }
-        let chunks: Vec<&ColumnChunkMetaData> = footer.row_groups().iter().map(|group| group.column(position)).collect();
+        let chunks: Vec<&ColumnChunkMetaData> =
+            footer.row_groups().iter().map(|group| group.column(position)).collect();
         found.column(info.id(), column, &chunks, schema)?;
     }
     Ok(found)
 }
 
 impl FileStatistics {
-    fn column(&mut self, id: i32, column: &ColumnDescriptor, chunks: &[&ColumnChunkMetaData], schema: &Schema) -> Result<(), ParquetError> {
+    fn column(
+        &mut self,
+        id: i32,
+        column: &ColumnDescriptor,
+        chunks: &[&ColumnChunkMetaData],
+        schema: &Schema,
+    ) -> Result<(), ParquetError> {
         let mut size = 0;
         let mut values = 0;
         for chunk in chunks {

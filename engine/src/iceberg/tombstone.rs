@@ -18,9 +18,19 @@ use crate::files::Files;
 pub fn stage_tombstone(files: &Files, request: &TombstoneRequest) -> Result<String, Failure> {
     let (plan, target) = (&request.plan, &request.plan.target);
     let shape = TableShape::of(target)?;
-    let names = MetadataNames::of(&target.location, "tombstone", plan.migration, request.run, request.epoch, request.attempt)?;
-    let at_millis = i64::try_from(request.at_millis).map_err(|_| failure::internal("writing a tombstone", "a time is beyond 63 bits"))?;
-    let part = MetadataPart { plan, run: request.run, shape: &shape, uuid: request.uuid, at_millis, snapshot: None, tombstone: true };
+    let names =
+        MetadataNames::of(&target.location, "tombstone", plan.migration, request.run, request.epoch, request.attempt)?;
+    let at_millis = i64::try_from(request.at_millis)
+        .map_err(|_| failure::internal("writing a tombstone", "a time is beyond 63 bits"))?;
+    let part = MetadataPart {
+        plan,
+        run: request.run,
+        shape: &shape,
+        uuid: request.uuid,
+        at_millis,
+        snapshot: None,
+        tombstone: true,
+    };
     write_metadata_files(files, &[(names.metadata(), document(&part)?)])?;
     Ok(location_of(&names.metadata()))
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Date32Array, Int32Array, PrimitiveArray, StringArray};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType,
+    ArrowPrimitiveType, DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type,
+    Int64Type, TimeUnit, TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
 use skein_protocol::plan::Transform;
@@ -48,8 +48,12 @@ pub fn apply(transform: Transform, column: &ArrayRef) -> Result<ArrayRef, ArrowE
 /// The value itself; all NaN are one value, so that they are one partition.
 fn identity(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
-        ArrowType::Float32 => Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v })),
-        ArrowType::Float64 => Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v })),
+        ArrowType::Float32 => Arc::new(
+            column.as_primitive::<Float32Type>().unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v }),
+        ),
+        ArrowType::Float64 => Arc::new(
+            column.as_primitive::<Float64Type>().unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v }),
+        ),
         _ => column.clone(),
     }
 }
@@ -57,12 +61,14 @@ fn identity(column: &ArrayRef) -> ArrayRef {
 /// Applies `part` to microseconds since 1970. They are given in 128 bits: dates reach further than timestamps.
 fn in_time(transform: Transform, column: &ArrayRef, part: impl Fn(i128) -> i64) -> Result<ArrayRef, ArrowError> {
     let narrow = |found: i64| {
-        i32::try_from(found).map_err(|_| ArrowError::ComputeError(format!("a value is too far from 1970 for a partition by {transform}")))
+        i32::try_from(found).map_err(|_| {
+            ArrowError::ComputeError(format!("a value is too far from 1970 for a partition by {transform}"))
+        })
     };
     let found: Int32Array = match column.data_type() {
-        ArrowType::Date32 => {
-            column.as_primitive::<Date32Type>().try_unary(|day| narrow(part(i128::from(day) * i128::from(MICROS_PER_DAY))))?
-        }
+        ArrowType::Date32 => column
+            .as_primitive::<Date32Type>()
+            .try_unary(|day| narrow(part(i128::from(day) * i128::from(MICROS_PER_DAY))))?,
         ArrowType::Timestamp(TimeUnit::Microsecond, _) => {
             column.as_primitive::<TimestampMicrosecondType>().try_unary(|micros| narrow(part(i128::from(micros))))?
         }
@@ -83,10 +89,18 @@ fn bucket(transform: Transform, buckets: u32, column: &ArrayRef) -> Result<Array
         ArrowType::Int32 => column.as_primitive::<Int32Type>().unary(|number| of_long(i64::from(number))),
         ArrowType::Int64 => column.as_primitive::<Int64Type>().unary(of_long),
         ArrowType::Date32 => column.as_primitive::<Date32Type>().unary(|day| of_long(i64::from(day))),
-        ArrowType::Timestamp(TimeUnit::Microsecond, _) => column.as_primitive::<TimestampMicrosecondType>().unary(of_long),
-        ArrowType::Decimal128(..) => column.as_primitive::<Decimal128Type>().unary(|unscaled| of_hash(murmur3(&shortest_big_endian(unscaled)))),
-        ArrowType::Utf8 => column.as_string::<i32>().iter().map(|text| text.map(|text| of_hash(murmur3(text.as_bytes())))).collect(),
-        ArrowType::Binary => column.as_binary::<i32>().iter().map(|bytes| bytes.map(|bytes| of_hash(murmur3(bytes)))).collect(),
+        ArrowType::Timestamp(TimeUnit::Microsecond, _) => {
+            column.as_primitive::<TimestampMicrosecondType>().unary(of_long)
+        }
+        ArrowType::Decimal128(..) => {
+            column.as_primitive::<Decimal128Type>().unary(|unscaled| of_hash(murmur3(&shortest_big_endian(unscaled))))
+        }
+        ArrowType::Utf8 => {
+            column.as_string::<i32>().iter().map(|text| text.map(|text| of_hash(murmur3(text.as_bytes())))).collect()
+        }
+        ArrowType::Binary => {
+            column.as_binary::<i32>().iter().map(|bytes| bytes.map(|bytes| of_hash(murmur3(bytes)))).collect()
+        }
         _ => return Err(meaningless(transform, column)),
     };
     Ok(Arc::new(found))
@@ -95,8 +109,12 @@ fn bucket(transform: Transform, buckets: u32, column: &ArrayRef) -> Result<Array
 fn truncate(transform: Transform, width: u32, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let wide = i128::from(width);
     Ok(match column.data_type() {
-        ArrowType::Int32 => floor(column.as_primitive::<Int32Type>(), |number| i128::from(number).div_euclid(wide) * wide, |n| n as i32),
-        ArrowType::Int64 => floor(column.as_primitive::<Int64Type>(), |number| i128::from(number).div_euclid(wide) * wide, |n| n as i64),
+        ArrowType::Int32 => {
+            floor(column.as_primitive::<Int32Type>(), |number| i128::from(number).div_euclid(wide) * wide, |n| n as i32)
+        }
+        ArrowType::Int64 => {
+            floor(column.as_primitive::<Int64Type>(), |number| i128::from(number).div_euclid(wide) * wide, |n| n as i64)
+        }
         ArrowType::Decimal128(..) => {
             let array = column.as_primitive::<Decimal128Type>();
             let truncated = array.unary::<_, Decimal128Type>(|unscaled| unscaled.div_euclid(wide).wrapping_mul(wide));
@@ -108,14 +126,22 @@ fn truncate(transform: Transform, width: u32, column: &ArrayRef) -> Result<Array
         }
         ArrowType::Binary => {
             let values = column.as_binary::<i32>().iter();
-            Arc::new(values.map(|bytes| bytes.map(|bytes| &bytes[..bytes.len().min(width as usize)])).collect::<BinaryArray>())
+            Arc::new(
+                values
+                    .map(|bytes| bytes.map(|bytes| &bytes[..bytes.len().min(width as usize)]))
+                    .collect::<BinaryArray>(),
+            )
         }
         _ => return Err(meaningless(transform, column)),
     })
 }
 
 /// Rounds down. Next to the least number the result wraps, as it does in other Iceberg writers.
-fn floor<T: ArrowPrimitiveType>(array: &PrimitiveArray<T>, down: impl Fn(T::Native) -> i128, narrow: impl Fn(i128) -> T::Native) -> ArrayRef {
+fn floor<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    down: impl Fn(T::Native) -> i128,
+    narrow: impl Fn(i128) -> T::Native,
+) -> ArrayRef {
     Arc::new(array.unary::<_, T>(|number| narrow(down(number))))
 }
 
@@ -174,7 +200,15 @@ mod tests {
 
     #[test]
     fn times_before_1970_belong_to_the_period_in_which_they_are() {
-        let micros = vec![Some(0), Some(-1), Some(-86_400_000_000), Some(-86_400_000_001), Some(-86_400_500_000), None, Some(86_399_999_999)];
+        let micros = vec![
+            Some(0),
+            Some(-1),
+            Some(-86_400_000_000),
+            Some(-86_400_000_001),
+            Some(-86_400_500_000),
+            None,
+            Some(86_399_999_999),
+        ];
         let column: ArrayRef = Arc::new(TimestampMicrosecondArray::from(micros));
         let of = |transform| ints(&apply(transform, &column).unwrap());
         assert_eq!(of(Transform::Day), [Some(0), Some(-1), Some(-1), Some(-2), Some(-2), None, Some(0)]);
@@ -191,7 +225,8 @@ mod tests {
         let longs: ArrayRef = Arc::new(Int64Array::from(vec![1, -1, 10, -10, -11, i64::MAX]));
         let truncated = apply(Transform::Truncate(10), &longs).unwrap();
         assert_eq!(truncated.as_primitive::<Int64Type>().values(), &[0, -10, 10, -10, -20, 9_223_372_036_854_775_800]);
-        let decimals: ArrayRef = Arc::new(Decimal128Array::from(vec![1065, -5]).with_precision_and_scale(9, 2).unwrap());
+        let decimals: ArrayRef =
+            Arc::new(Decimal128Array::from(vec![1065, -5]).with_precision_and_scale(9, 2).unwrap());
         let truncated = apply(Transform::Truncate(50), &decimals).unwrap();
         assert_eq!(truncated.as_primitive::<Decimal128Type>().values(), &[1050, -50]);
         assert_eq!(truncated.data_type(), decimals.data_type());
@@ -205,15 +240,19 @@ mod tests {
         let odd = f64::from_bits(f64::NAN.to_bits() | 1);
         let column: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, odd, -0.0]));
         let values = apply(Transform::Identity, &column).unwrap();
-        let bits: Vec<u64> = values.as_primitive::<Float64Type>().values().iter().map(|value| value.to_bits()).collect();
+        let bits: Vec<u64> =
+            values.as_primitive::<Float64Type>().values().iter().map(|value| value.to_bits()).collect();
         assert_eq!((bits[0], bits[2]), (bits[1], (-0.0_f64).to_bits()));
     }
 
     #[test]
     fn iceberg_rust_agrees_where_it_is_right() {
-        let micros: ArrayRef = Arc::new(TimestampMicrosecondArray::from((-500..500).map(|n| n * 7_777_777_777_777).collect::<Vec<_>>()));
-        let texts: ArrayRef = Arc::new((0..300).map(|n| Some("x".repeat(n % 9) + &n.to_string())).collect::<StringArray>());
-        let decimals: ArrayRef = Arc::new(Decimal128Array::from((-300..300).map(|n| n * 987_654_321_987).collect::<Vec<i128>>()));
+        let micros: ArrayRef =
+            Arc::new(TimestampMicrosecondArray::from((-500..500).map(|n| n * 7_777_777_777_777).collect::<Vec<_>>()));
+        let texts: ArrayRef =
+            Arc::new((0..300).map(|n| Some("x".repeat(n % 9) + &n.to_string())).collect::<StringArray>());
+        let decimals: ArrayRef =
+            Arc::new(Decimal128Array::from((-300..300).map(|n| n * 987_654_321_987).collect::<Vec<i128>>()));
         for (column, transform, other) in [
             (&micros, Transform::Bucket(7), iceberg::spec::Transform::Bucket(7)),
             (&micros, Transform::Year, iceberg::spec::Transform::Year),
@@ -223,7 +262,8 @@ mod tests {
             (&texts, Transform::Truncate(3), iceberg::spec::Transform::Truncate(3)),
             (&decimals, Transform::Bucket(16), iceberg::spec::Transform::Bucket(16)),
         ] {
-            let theirs = iceberg::transform::create_transform_function(&other).unwrap().transform(column.clone()).unwrap();
+            let theirs =
+                iceberg::transform::create_transform_function(&other).unwrap().transform(column.clone()).unwrap();
             assert_eq!(apply(transform, column).unwrap().as_ref(), theirs.as_ref(), "{transform}");
         }
     }

@@ -9,7 +9,8 @@
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{
-    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType,
 };
 use iceberg::spec::{PrimitiveLiteral, PrimitiveType};
 use serde_json::Value;
@@ -78,7 +79,9 @@ pub fn from_json(kind: &PrimitiveType, json: &Value) -> Result<Option<PrimitiveL
         T::Binary => text.and_then(bytes_of_hex).map(L::Binary),
         T::Date => text.and_then(calendar::date_of).and_then(|days| i32::try_from(days).ok()).map(L::Int),
         T::Timestamp => text.and_then(calendar::timestamp_of).map(L::Long),
-        T::Timestamptz => text.and_then(|text| text.strip_suffix("+00:00")).and_then(calendar::timestamp_of).map(L::Long),
+        T::Timestamptz => {
+            text.and_then(|text| text.strip_suffix("+00:00")).and_then(calendar::timestamp_of).map(L::Long)
+        }
         _ => None,
     };
     value.map(Some).ok_or_else(|| NotAValue::new(kind, json))
@@ -215,7 +218,11 @@ mod tests {
             (T::Float, L::Float(f32::NEG_INFINITY.into()), "\"-Infinity\""),
             (decimal.clone(), L::Int128(1420), "\"14.20\""),
             (decimal.clone(), L::Int128(-5), "\"-0.05\""),
-            (T::Decimal { precision: 38, scale: 0 }, L::Int128(-(10_i128.pow(38) - 1)), "\"-99999999999999999999999999999999999999\""),
+            (
+                T::Decimal { precision: 38, scale: 0 },
+                L::Int128(-(10_i128.pow(38) - 1)),
+                "\"-99999999999999999999999999999999999999\"",
+            ),
             (T::String, L::String("a\"b".to_owned()), "\"a\\\"b\""),
             (T::Binary, L::Binary(vec![0, 1, 0xff]), "\"0001ff\""),
             (T::Date, L::Int(17486), "\"2017-11-16\""),
@@ -238,8 +245,14 @@ mod tests {
         use PrimitiveType as T;
         let decimal = T::Decimal { precision: 9, scale: 2 };
         for (kind, text) in [
-            (T::Int, "2147483648"), (T::Int, "\"1\""), (decimal.clone(), "\"1.234\""), (decimal, "\"+1.00\""),
-            (T::Date, "\"2017-13-01\""), (T::Date, "\"2017-02-29\""), (T::Timestamptz, "\"2017-01-01T00:00:00\""), (T::Binary, "\"0\""),
+            (T::Int, "2147483648"),
+            (T::Int, "\"1\""),
+            (decimal.clone(), "\"1.234\""),
+            (decimal, "\"+1.00\""),
+            (T::Date, "\"2017-13-01\""),
+            (T::Date, "\"2017-02-29\""),
+            (T::Timestamptz, "\"2017-01-01T00:00:00\""),
+            (T::Binary, "\"0\""),
         ] {
             assert!(from_json(&kind, &serde_json::from_str(text).unwrap()).is_err(), "{text}");
         }
@@ -248,7 +261,14 @@ mod tests {
     #[test]
     fn decimals_take_the_fewest_bytes() {
         let table: &[(i128, &[u8])] = &[
-            (0, &[0]), (1, &[1]), (-1, &[0xff]), (127, &[0x7f]), (128, &[0, 0x80]), (-128, &[0x80]), (-129, &[0xff, 0x7f]), (1420, &[5, 0x8c]),
+            (0, &[0]),
+            (1, &[1]),
+            (-1, &[0xff]),
+            (127, &[0x7f]),
+            (128, &[0, 0x80]),
+            (-128, &[0x80]),
+            (-129, &[0xff, 0x7f]),
+            (1420, &[5, 0x8c]),
         ];
         for (value, bytes) in table {
             assert_eq!(&*shortest_big_endian(*value), *bytes, "{value}");

@@ -65,7 +65,11 @@ impl Playlists {
             let number = self.next;
             self.next += 1;
             // A duplicate repeats one of the rows shortly before it, never another duplicate.
-            let original = if number > 0 && number % DUPLICATE_EVERY == 0 { number - 1 - mix(number) % 40 } else { number };
+            let original = if number > 0 && number.is_multiple_of(DUPLICATE_EVERY) {
+                number - 1 - mix(number) % 40
+            } else {
+                number
+            };
             columns.push(original, mix(self.seed ^ mix(original)));
         }
         columns.finish()
@@ -93,7 +97,8 @@ struct Columns {
 
 impl Default for Columns {
     fn default() -> Self {
-        let rating = Decimal128Builder::new().with_precision_and_scale(4, 2).expect("4 digits, 2 of them behind the point");
+        let rating =
+            Decimal128Builder::new().with_precision_and_scale(4, 2).expect("4 digits, 2 of them behind the point");
         Self {
             playlist_id: Int64Builder::new(),
             name: StringBuilder::new(),

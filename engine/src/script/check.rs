@@ -63,7 +63,8 @@ async fn answers(
 ) -> Result<Vec<Answer>, DataFusionError> {
     let session = script_session(memory_bytes)?;
     session.register_table(TABLE, Arc::new(stream::table(schema, Arc::clone(open))?))?;
-    let terms: Vec<String> = checks.iter().enumerate().map(|(at, check)| format!("({}) AS \"check{at}\"", check.sql)).collect();
+    let terms: Vec<String> =
+        checks.iter().enumerate().map(|(at, check)| format!("({}) AS \"check{at}\"", check.sql)).collect();
     let batches = session.sql(&format!("SELECT {} FROM {TABLE}", terms.join(", "))).await?.collect().await?;
     let rows: Vec<&RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).collect();
     match rows.as_slice() {
@@ -77,7 +78,8 @@ fn answer(column: &ArrayRef) -> Answer {
         ArrowType::Boolean if column.is_valid(0) => Ok(column.as_boolean().value(0)),
         ArrowType::Boolean | ArrowType::Null => Err("null".to_owned()),
         other => {
-            let text = ArrayFormatter::try_new(column, &FormatOptions::default()).map(|formatter| formatter.value(0).to_string());
+            let text = ArrayFormatter::try_new(column, &FormatOptions::default())
+                .map(|formatter| formatter.value(0).to_string());
             Err(format!("{} ({other}), neither true nor false", text.unwrap_or_default()))
         }
     }

@@ -59,8 +59,10 @@ mod tests {
 
     #[test]
     fn names_may_hold_anything_and_types_may_hold_commas() {
-        let found = parse(r#""a ""b"", c" decimal(4,2), "m" map<string,struct<x:int,y:array<int>>>, "last" char(3)"#).unwrap();
-        let found: Vec<(&str, String)> = found.iter().map(|(name, data_type)| (name.as_str(), data_type.to_string())).collect();
+        let found =
+            parse(r#""a ""b"", c" decimal(4,2), "m" map<string,struct<x:int,y:array<int>>>, "last" char(3)"#).unwrap();
+        let found: Vec<(&str, String)> =
+            found.iter().map(|(name, data_type)| (name.as_str(), data_type.to_string())).collect();
         let nested = "map<string,struct<x:int,y:array<int>>>".to_owned();
         assert_eq!(found, [("a \"b\", c", "decimal(4,2)".to_owned()), ("m", nested), ("last", "char(3)".to_owned())]);
         assert_eq!(parse("").unwrap(), []);

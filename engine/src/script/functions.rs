@@ -1,8 +1,8 @@
 //! The two functions that scripts use beside DataFusion's own.
 //!
 //! `row128(c1, c2, …)`: the checksum of a row of these columns, sixteen bytes, the highest first, so that its order as bytes is
-//! the order by which ties are broken. `hive_cast(value, 'type')`: the value as that type of Hive's, or an error if it would
-//! lose something.
+//! the order by which ties are broken. `hive_cast(value, 'type')`: the value as that type of Hive's, or an error where the
+//! engine's cast has one.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 use skein_protocol::types::DataType;
 
 use crate::checksum::RowHasher;
-use crate::transform::cast_exactly;
+use crate::transform;
 use crate::types::arrow_type;
 
 /// Bytes of a `row128`.
@@ -56,11 +56,18 @@ impl ScalarUDFImpl for Row128 {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
         let columns = args.args.iter().map(|value| value.to_array(rows)).collect::<Result<Vec<ArrayRef>>>()?;
-        let fields: Vec<Field> = columns.iter().enumerate().map(|(at, column)| Field::new(format!("c{at}"), column.data_type().clone(), true)).collect();
+        let fields: Vec<Field> = columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| Field::new(format!("c{at}"), column.data_type().clone(), true))
+            .collect();
         let all: Vec<usize> = (0..columns.len()).collect();
         let refused = |error: crate::checksum::ChecksumError| DataFusionError::External(Box::new(error));
         let mut hashes = Vec::new();
-        RowHasher::new(&Schema::new(fields), &all).map_err(refused)?.hash_columns(&columns, rows, &mut hashes).map_err(refused)?;
+        RowHasher::new(&Schema::new(fields), &all)
+            .map_err(refused)?
+            .hash_columns(&columns, rows, &mut hashes)
+            .map_err(refused)?;
         let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_be_bytes()).collect();
         Ok(ColumnarValue::Array(Arc::new(FixedSizeBinaryArray::try_new(HASH_BYTES, Buffer::from_vec(bytes), None)?)))
     }
@@ -72,7 +79,9 @@ struct HiveCast {
 }
 
 fn wanted(text: Option<&ScalarValue>) -> Result<ArrowType> {
-    let Some(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text))) = text else {
+    let Some(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text))) =
+        text
+    else {
         return plan_err!("hive_cast wants the name of a type as its second argument");
     };
     let data_type: DataType = text.parse().map_err(|error| plan_datafusion_err!("{error}"))?;
@@ -103,7 +112,7 @@ impl ScalarUDFImpl for HiveCast {
         };
         let field = Field::new("value", args.return_field.data_type().clone(), true);
         let values = value.to_array(args.number_rows)?;
-        let cast = cast_exactly(&field, &values).map_err(|error| exec_datafusion_err!("{error}"))?;
+        let cast = transform::cast(&field, &values).map_err(|error| exec_datafusion_err!("{error}"))?;
         Ok(ColumnarValue::Array(cast))
     }
 }

@@ -21,8 +21,8 @@ use skein_protocol::plan::{
     BatchInput, PLAN_FORMAT, Plan, PlanSource, PlanTarget, PlannedChecks, Strategy, StrategyKind,
 };
 
-use super::stream::{self, Batches};
 use super::columns;
+use super::stream::{self, Batches};
 use crate::failure::internal;
 use crate::source::{list_at, read_input};
 use crate::types::source_schema;
@@ -41,7 +41,8 @@ pub(super) struct HiveTables;
 impl TableProviderFactory for HiveTables {
     async fn create(&self, _: &dyn Session, statement: &CreateExternalTable) -> Result<Arc<dyn TableProvider>> {
         let options = Options(&statement.options);
-        let source = source(&statement.location, &options).map_err(|why| plan_datafusion_err!("a source in Hive's layout: {why}"))?;
+        let source = source(&statement.location, &options)
+            .map_err(|why| plan_datafusion_err!("a source in Hive's layout: {why}"))?;
         let own = source_schema(&source.columns);
         let numbers = [FILE, ROW].map(|name| Arc::new(Field::new(name, ArrowType::Int64, false)));
         let schema: SchemaRef = Arc::new(Schema::new(own.fields().iter().cloned().chain(numbers).collect::<Vec<_>>()));
@@ -49,7 +50,8 @@ impl TableProviderFactory for HiveTables {
         let of_batches = Arc::clone(&schema);
         let open = Arc::new(move || -> Result<Batches, Failure> {
             let (plan, schema) = (Arc::clone(&plan), Arc::clone(&of_batches));
-            let files = 0..u32::try_from(plan.source.files.len()).map_err(|error| internal("reading a source", error.to_string()))?;
+            let files = 0..u32::try_from(plan.source.files.len())
+                .map_err(|error| internal("reading a source", error.to_string()))?;
             Ok(Box::new(files.flat_map(move |file| numbered(&plan, file, &schema))))
         });
         Ok(Arc::new(stream::table(&schema, open)?))
@@ -73,7 +75,8 @@ fn numbered(plan: &Plan, file: u32, schema: &SchemaRef) -> Batches {
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
         columns.push(Arc::new(files));
         columns.push(Arc::new(numbers));
-        RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| internal("numbering rows", error.to_string()))
+        RecordBatch::try_new(Arc::clone(&schema), columns)
+            .map_err(|error| internal("numbering rows", error.to_string()))
     }))
 }
 
@@ -107,7 +110,15 @@ fn source(location: &str, options: &Options<'_>) -> Result<PlanSource, String> {
     let dataset = TableName::new("source", path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default());
     let files = list_at(&dataset, path, &columns).map_err(|failure| failure.to_string())?;
     let location = location.to_owned();
-    Ok(PlanSource { connection: "script".into(), dataset, location, format, described_by: DescribedBy::Description, columns, files })
+    Ok(PlanSource {
+        connection: "script".into(),
+        dataset,
+        location,
+        format,
+        described_by: DescribedBy::Description,
+        columns,
+        files,
+    })
 }
 
 fn text_format(options: &Options<'_>) -> Result<TextFormat, String> {
@@ -115,7 +126,8 @@ fn text_format(options: &Options<'_>) -> Result<TextFormat, String> {
     let separators = match options.get("separators") {
         None => usual.separators,
         Some(codes) => {
-            let codes = codes.split(',').map(|code| code.trim().parse::<u8>().map_err(|_| format!("separators are {codes:?}")));
+            let codes =
+                codes.split(',').map(|code| code.trim().parse::<u8>().map_err(|_| format!("separators are {codes:?}")));
             codes.collect::<Result<_, _>>()?
         }
     };

@@ -39,13 +39,15 @@ pub async fn run_script(sql: &str, memory_bytes: usize) -> Result<ScriptOutcome,
     let mut checks = Vec::new();
     for statement in statements {
         let text = statement.to_string();
-        let is_query = matches!(&statement, Statement::Statement(statement) if matches!(**statement, SqlStatement::Query(_)));
+        let is_query =
+            matches!(&statement, Statement::Statement(statement) if matches!(**statement, SqlStatement::Query(_)));
         let answer = run(&session, statement).await.map_err(|error| failed(&text, &error))?;
         if is_query {
             checks.push(answer);
         }
     }
-    let target = session.table(TARGET).await.map_err(|error| failed("looking for the table that the script makes", &error))?;
+    let target =
+        session.table(TARGET).await.map_err(|error| failed("looking for the table that the script makes", &error))?;
     let schema = SchemaRef::new(target.schema().as_arrow().clone());
     let target = target.collect().await.map_err(|error| failed("reading the table that the script makes", &error))?;
     Ok(ScriptOutcome { schema, target, checks })
@@ -59,7 +61,11 @@ async fn run(session: &SessionContext, statement: Statement) -> Result<Vec<Recor
 /// The failure behind an error of DataFusion, while doing `what`.
 pub(super) fn failed(what: &str, error: &DataFusionError) -> Failure {
     failure_in(error).unwrap_or_else(|| {
-        let code = if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) { Code::MemoryExceeded } else { Code::ExpressionFailed };
+        let code = if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
+            Code::MemoryExceeded
+        } else {
+            Code::ExpressionFailed
+        };
         let next = "Correct the expression in the policy that it comes from";
         Failure::permanent(Problem::new(code, format!("SQL: {what}"), error.strip_backtrace(), next))
     })

@@ -4,6 +4,7 @@
 //! Not here: the order of text files' columns (`column_order`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType as ArrowType, TimeUnit};
 use skein_protocol::inspection::SourceColumn;
@@ -92,7 +93,9 @@ fn alike<'a>(footers: &'a [Footer], paths: &[&str], findings: &mut Findings) -> 
     let mut groups: Vec<Alike<'a>> = Vec::new();
     for (index, footer) in footers.iter().enumerate() {
         let same = |group: &&mut Alike<'a>| {
-            group.footer.schema.root_schema() == footer.schema.root_schema() && group.footer.calendar == footer.calendar
+            let (known, schema) = (&group.footer.schema, &footer.schema);
+            (Arc::ptr_eq(known, schema) || known.root_schema() == schema.root_schema())
+                && group.footer.calendar == footer.calendar
         };
         if let Some(group) = groups.iter_mut().rev().find(same) {
             group.files.push(index);

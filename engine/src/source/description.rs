@@ -135,7 +135,7 @@ pub(super) fn invalid(what: &str, why: &str) -> Problem {
         Code::DescriptionInvalid,
         format!("{what} is not usable"),
         why,
-        "Correct the file; docs/errors shows its form",
+        "Correct the file; docs/table-description.md shows its form",
     )
 }
 

@@ -118,7 +118,9 @@ impl Walk<'_> {
                 );
                 continue;
             };
-            if name.starts_with('.') || (name.starts_with('_') && !name.contains('=')) {
+            // A partition's key may begin with `_`; nothing else that does is data.
+            let key = name.contains('=') && path.is_dir();
+            if name.starts_with('.') || (name.starts_with('_') && !key) {
                 continue;
             }
             let below = if relative.is_empty() { name.to_owned() } else { format!("{relative}/{name}") };

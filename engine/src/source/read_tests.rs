@@ -4,9 +4,11 @@ use std::fs;
 use std::io::Write;
 
 use arrow::array::{AsArray, Int32Array, StringArray};
-use arrow::datatypes::{DataType as ArrowType, Field, Int32Type, Schema};
+use arrow::datatypes::{DataType as ArrowType, Field, Int32Type, Schema, TimestampMicrosecondType};
 use parquet::arrow::ArrowWriter;
+use parquet::data_type::{Int96, Int96Type};
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
 use skein_protocol::ids::{ConnectionName, Generation, MigrationId, PolicyName};
 use skein_protocol::inspection::{DescribedBy, TextFormat};
 use skein_protocol::plan::{PLAN_FORMAT, PlanSource, PlanTarget, PlannedChecks, Strategy, StrategyKind};
@@ -195,6 +197,29 @@ fn damaged_parquet_is_refused_with_its_code_wherever_it_is_damaged() {
         let plan = plan(&folder, &COLUMNS, SourceFormat::Parquet, &["f"]);
         assert_eq!(read_input(&plan, &whole(), 10).err().unwrap().code(), Code::FileDamaged, "{length} bytes");
     }
+}
+
+#[test]
+fn int96_holds_all_years_and_keeps_julian_labels() {
+    const DAY: i64 = 86_400_000_000;
+    // Julian day numbers of what Hive calls 0001-01-01, 9999-12-31, 1970-01-01 and 1458-05-07.
+    let days = [1_721_424_u32, 5_373_484, 2_440_588, 2_253_719];
+    let folder = tempfile::tempdir().unwrap();
+    let message = parquet::schema::parser::parse_message_type("message hive_schema { required int96 ts; }").unwrap();
+    let file = File::create(folder.path().join("f")).unwrap();
+    let hive = WriterProperties::builder().set_created_by("parquet-mr version 1.8.1".to_owned()).build();
+    let mut writer = SerializedFileWriter::new(file, Arc::new(message), Arc::new(hive)).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut column = group.next_column().unwrap().unwrap();
+    let values: Vec<Int96> = days.iter().map(|day| Int96::from(vec![1_500, 0, *day])).collect();
+    column.typed::<Int96Type>().write_batch(&values, None, None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    let plan = plan(&folder, &[("ts", "timestamp")], SourceFormat::Parquet, &["f"]);
+    let batch = read_input(&plan, &whole(), 10).unwrap().next().unwrap().unwrap();
+    let read: Vec<i64> = batch.column(0).as_primitive::<TimestampMicrosecondType>().values().to_vec();
+    assert_eq!(read, [-719_162, 2_932_896, 0, -186_878].map(|day| day * DAY + 1));
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn floating_point_texts_follow_javas_grammar() {
 
 #[test]
 fn decimals_round_half_up_and_refuse_what_has_no_room() {
+    #[allow(clippy::type_complexity, reason = "a table of cases")]
     let table: &[(&str, u8, u8, Option<(i128, bool)>)] = &[
         ("1.2345", 18, 4, Some((12_345, false))),
         ("1.23455", 18, 4, Some((12_346, true))),

@@ -1,13 +1,12 @@
-//! Casts that keep every value, or fail and say which value they cannot keep.
+//! Casts that do what the plan says of them, or fail and say which value they cannot cast.
 //!
-//! In: arrays. Out: arrays of the target's type. Arrow's casts refuse what does not fit at all (300 as `tinyint`),
-//! but cut silently what fits in part (1.5 as `int`, a time as `date`). So each result is cast back and compared;
-//! texts, which have many forms for one value, are judged by their digits instead.
+//! In: arrays. Out: arrays of the target's type. What a cast may round or cut off is in the plan that people approve
+//! (`protocol::planner`); a value that does not fit stops the batch and never becomes null. Of texts a plan says no more
+//! than that they must be values of the target's type, so a text with more digits than that type holds does not fit.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
-use arrow::compute::kernels::cmp::not_distinct;
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType as ArrowType, Field, Float32Type, Float64Type, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -23,19 +22,15 @@ fn options(safe: bool) -> CastOptions<'static> {
 
 /// `values` in a type that holds all of them.
 pub(super) fn widen(field: &Field, values: &ArrayRef) -> Result<ArrayRef, TransformError> {
-    cast_with_options(values, field.data_type(), &options(false)).map_err(|error| refused(field, values, &error.to_string()))
+    cast_with_options(values, field.data_type(), &options(false))
+        .map_err(|error| refused(field, values, &error.to_string()))
 }
 
-/// `values` in the field's type, if that loses nothing.
-pub(crate) fn exactly(field: &Field, values: &ArrayRef) -> Result<ArrayRef, TransformError> {
+/// `values` in the field's type, with no more loss than plans announce.
+pub(crate) fn cast(field: &Field, values: &ArrayRef) -> Result<ArrayRef, TransformError> {
     let cast = widen(field, values)?;
-    let lost = match (values.data_type(), field.data_type()) {
-        (ArrowType::Utf8, to) => lost_of_text(values.as_string(), to, &cast),
-        (_, ArrowType::Utf8) => None,
-        (from, _) if from.is_nested() => lost_of_nested(values, &cast),
-        _ => lost_by_way_back(values, &cast),
-    };
-    match lost {
+    let Some(texts) = values.as_string_opt::<i32>() else { return Ok(cast) };
+    match lost(texts, field.data_type(), &cast) {
         None => Ok(cast),
         Some(row) => Err(TransformError::Cast {
             column: field.name().clone(),
@@ -72,30 +67,8 @@ fn refused(field: &Field, values: &ArrayRef, why: &str) -> TransformError {
     }
 }
 
-/// The first value that does not come back when it is cast back.
-fn lost_by_way_back(values: &ArrayRef, cast: &ArrayRef) -> Option<usize> {
-    let Ok(back) = cast_with_options(cast, values.data_type(), &options(true)) else {
-        return first_valid(values);
-    };
-    let Ok(equal) = not_distinct(values, &back) else {
-        return first_valid(values);
-    };
-    first_false(&equal, |row| is_nan(values, row) && is_nan(&back, row))
-}
-
-/// As [`lost_by_way_back`] for types that no kernel compares; rows are only told apart once something is lost.
-fn lost_of_nested(values: &ArrayRef, cast: &ArrayRef) -> Option<usize> {
-    let Ok(back) = cast_with_options(cast, values.data_type(), &options(true)) else {
-        return first_valid(values);
-    };
-    if back.to_data() == values.to_data() {
-        return None;
-    }
-    (0..values.len()).find(|row| back.slice(*row, 1).to_data() != values.slice(*row, 1).to_data())
-}
-
 /// The first text that says more than its value does.
-fn lost_of_text(texts: &StringArray, to: &ArrowType, cast: &ArrayRef) -> Option<usize> {
+fn lost(texts: &StringArray, to: &ArrowType, cast: &ArrayRef) -> Option<usize> {
     let says_more: fn(&str, usize) -> bool = match to {
         ArrowType::Decimal128(..) => |text, scale| has_more_digits(text, scale),
         ArrowType::Timestamp(TimeUnit::Microsecond, _) => |text, digits| has_more_digits(seconds_of(text), digits),
@@ -104,7 +77,9 @@ fn lost_of_text(texts: &StringArray, to: &ArrowType, cast: &ArrayRef) -> Option<
         ArrowType::Float32 | ArrowType::Float64 => {
             // Too large a number is read as infinity.
             return (0..texts.len()).find(|row| {
-                texts.is_valid(*row) && is_infinite(cast, *row) && texts.value(*row).contains(|c: char| c.is_ascii_digit())
+                texts.is_valid(*row)
+                    && is_infinite(cast, *row)
+                    && texts.value(*row).contains(|c: char| c.is_ascii_digit())
             });
         }
         _ => return None,
@@ -145,25 +120,6 @@ fn shifted_out(digits: &str, behind: usize, exponent: i64, most: usize) -> bool 
     let zeros = digits.len() - digits.trim_end_matches('0').len();
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     count(behind).saturating_sub(count(zeros)).saturating_sub(exponent) > count(most)
-}
-
-fn first_false(equal: &BooleanArray, excused: impl Fn(usize) -> bool) -> Option<usize> {
-    if equal.true_count() == equal.len() {
-        return None;
-    }
-    (0..equal.len()).find(|row| !equal.value(*row) && !excused(*row))
-}
-
-fn first_valid(values: &ArrayRef) -> Option<usize> {
-    (0..values.len()).find(|row| values.is_valid(*row))
-}
-
-fn is_nan(values: &ArrayRef, row: usize) -> bool {
-    match values.data_type() {
-        ArrowType::Float32 => values.as_primitive::<Float32Type>().value(row).is_nan(),
-        ArrowType::Float64 => values.as_primitive::<Float64Type>().value(row).is_nan(),
-        _ => false,
-    }
 }
 
 fn is_infinite(values: &ArrayRef, row: usize) -> bool {

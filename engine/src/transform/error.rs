@@ -11,8 +11,8 @@ const MAX_SHOWN: usize = 120;
 /// Rows could not be transformed. Rows are indexes in the batch that was given.
 #[derive(Debug, thiserror::Error)]
 pub enum TransformError {
-    /// A value does not fit the target's type without loss.
-    #[error("column {column}: {value} cannot become {to} without loss: {why}")]
+    /// A value does not fit the target's type.
+    #[error("column {column}: {value} cannot become {to}: {why}")]
     Cast {
         /// The target column.
         column: String,
@@ -72,13 +72,17 @@ impl TransformError {
                 "A cast of the policy",
                 "Correct the value in the source, filter such rows, or cast to a type that holds them; then plan again",
             ),
-            Self::NoCast { .. } => (Code::CastFailed, "A cast of the policy", "Choose another type in the policy; then plan again"),
+            Self::NoCast { .. } => {
+                (Code::CastFailed, "A cast of the policy", "Choose another type in the policy; then plan again")
+            }
             Self::Expression { .. } => (
                 Code::ExpressionFailed,
                 "An expression of the policy",
                 "Correct the expression, or exclude such rows in it; then plan again",
             ),
-            Self::Plan { .. } => (Code::Internal, "Preparing a batch", "This is a defect of Skein: please report it with this message"),
+            Self::Plan { .. } => {
+                (Code::Internal, "Preparing a batch", "This is a defect of Skein: please report it with this message")
+            }
         };
         let why = match place {
             Some(place) => format!("{self} ({place})"),

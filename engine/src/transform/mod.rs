@@ -18,7 +18,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use cast::exactly as cast_exactly;
+pub(crate) use cast::cast;
 pub use error::TransformError;
 pub use filter::RowFilter;
 pub(crate) use session::session_config;
@@ -58,7 +58,8 @@ impl Transform {
     /// source's columns, or a column that the plan names does not exist.
     pub fn new(plan: &Plan) -> Result<Self, TransformError> {
         let source = source_schema(&plan.source.columns);
-        let fields: Vec<Field> = plan.target.columns.iter().map(|c| Field::new(&c.name, arrow_type(&c.data_type), true)).collect();
+        let fields: Vec<Field> =
+            plan.target.columns.iter().map(|c| Field::new(&c.name, arrow_type(&c.data_type), true)).collect();
         let target = Arc::new(Schema::new(fields));
         let steps = plan.target.columns.iter().map(|column| Step::new(column, &source)).collect::<Result<_, _>>()?;
         let mut filter = None;
@@ -94,7 +95,7 @@ impl Transform {
     /// The target's rows of `batch`, in the same order.
     ///
     /// # Errors
-    /// A value cannot be cast without loss; the error says which, by its index in `batch`.
+    /// A value cannot be cast; the error says which, by its index in `batch`.
     pub fn apply(&mut self, batch: &RecordBatch) -> Result<RecordBatch, TransformError> {
         let rows = batch.num_rows();
         let mut columns = Vec::with_capacity(self.steps.len());
@@ -103,7 +104,7 @@ impl Transform {
             columns.push(match step {
                 Step::Take(index) => Arc::clone(batch.column(*index)),
                 Step::Widen(index) => cast::widen(field, batch.column(*index))?,
-                Step::Cast(index) => cast::exactly(field, batch.column(*index))?,
+                Step::Cast(index) => cast::cast(field, batch.column(*index))?,
                 Step::Trim(index) => cast::trim(field, batch.column(*index))?,
                 Step::Constant(values) => {
                     if values.len() < rows {
@@ -150,7 +151,7 @@ fn constant(field: &Field, value: Option<&str>) -> Result<ArrayRef, TransformErr
     let one = match field.data_type() {
         ArrowType::Utf8 => text,
         to if value.is_none() => arrow::array::new_null_array(to, 1),
-        _ => cast::exactly(field, &text)?,
+        _ => cast::cast(field, &text)?,
     };
     repeat(field, &one, CONSTANT_ROWS)
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use skein_engine::engine::{Engine, EngineSettings};
 use skein_node::Node;
 use skein_node::config::Config;
@@ -12,6 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// Work that blocks may take so long to end when the process does; what is longer is done again after the next start.
+const LAST_WORK: Duration = Duration::from_secs(5);
 
 /// Runs a node with the configuration in `file`.
 pub(crate) fn run(file: &Path, log: &str) -> Result<()> {
@@ -25,7 +29,9 @@ pub(crate) fn run(file: &Path, log: &str) -> Result<()> {
         .thread_name("skein")
         .build()
         .context("the runtime cannot be started")?;
-    runtime.block_on(serve(config))
+    let outcome = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
 }
 
 fn start_log(filter: &str) -> Result<()> {
@@ -51,5 +57,13 @@ async fn serve(config: Config) -> Result<()> {
         _ = interrupt.recv() => tracing::info!(signal = "SIGINT", "stopping"),
         error = node.failed() => return Err(error.into()),
     }
-    node.stop().await.context("the node did not stop cleanly; what was acknowledged is durable all the same")
+    tokio::select! {
+        biased;
+        // Who asks twice does not want to wait for the work under way.
+        _ = terminate.recv() => bail!("stopped at once by a second signal; what was acknowledged is durable"),
+        _ = interrupt.recv() => bail!("stopped at once by a second signal; what was acknowledged is durable"),
+        stopped = node.stop() => {
+            stopped.context("the node did not stop cleanly; what was acknowledged is durable all the same")
+        }
+    }
 }

@@ -25,7 +25,11 @@ pub fn batch(plan: &Plan, id: BatchId, evidence: &BatchEvidence) -> Option<Diffe
     if let (true, Some(rows)) = (checks.batch_count, evidence.footer_rows)
         && rows != evidence.source.rows
     {
-        return Some(at(count("rows that the source's footers promise, against rows read", rows, evidence.source.rows)));
+        return Some(at(count(
+            "rows that the source's footers promise, against rows read",
+            rows,
+            evidence.source.rows,
+        )));
     }
     sums(checks.batch_count, checks.batch_checksum && evidence.summed, &Sums::of_batch(evidence))
         .or_else(|| evidence.first_difference.clone())
@@ -159,7 +163,9 @@ fn sums(counted: bool, summed: bool, sums: &Sums<'_>) -> Option<Difference> {
         }
     }
     if summed {
-        let lossless = sums.lossless.map(|(source, target)| ("row128 of unchanged columns, source against read-back", source, target));
+        let lossless = sums
+            .lossless
+            .map(|(source, target)| ("row128 of unchanged columns, source against read-back", source, target));
         let equations = [
             Some(("row128 of rows read, against rows kept and removed", sums.source, &accounted)),
             lossless,

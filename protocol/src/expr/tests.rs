@@ -84,6 +84,7 @@ fn expressions_have_one_canonical_form() {
 #[test]
 fn what_is_not_allowed_is_refused_at_its_place() {
     let row = Kind::Row;
+    #[allow(clippy::type_complexity, reason = "a table of cases: text, kind, errors")]
     let table: &[(&str, Kind, &[(u32, u32, &str)])] = &[
         ("", row, &[(1, 1, "empty")]),
         ("a =", row, &[(1, 4, "Expected: an expression, found: the end")]),

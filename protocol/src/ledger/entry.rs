@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::data_plane::{Class, StagedTable};
 use crate::hash::Hash256;
-use crate::ids::{Attempt, BatchId, ConnectionName, Epoch, Generation, MigrationId, NodeId, PolicyName, Run, TableName};
+use crate::ids::{
+    Attempt, BatchId, ConnectionName, Epoch, Generation, MigrationId, NodeId, PolicyName, Run, TableName,
+};
 use crate::problem::Problem;
 
 /// Names the migration, run and epoch that an entry speaks for; it is refused when any of them is over.

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::data_plane::StagedTable;
 use crate::hash::Hash256;
-use crate::ids::{Attempt, BatchId, BatchNo, ConnectionName, Epoch, Generation, MigrationId, NodeId, PolicyName, Run, StageNo, TableName, TableUuid};
+use crate::ids::{
+    Attempt, BatchId, BatchNo, ConnectionName, Epoch, Generation, MigrationId, NodeId, PolicyName, Run, StageNo,
+    TableName, TableUuid,
+};
 use crate::ledger::entry::{BatchTotals, Fence, PlanSummary, Work};
 use crate::problem::Problem;
 

@@ -33,7 +33,12 @@ impl Scenario {
     }
 
     /// Applies a policy over tables of the database `d`, published under their own names.
-    pub(crate) fn policy(&mut self, name: &str, tables: &[&str], change: impl FnOnce(&mut AppliedPolicy)) -> Vec<MigrationId> {
+    pub(crate) fn policy(
+        &mut self,
+        name: &str,
+        tables: &[&str],
+        change: impl FnOnce(&mut AppliedPolicy),
+    ) -> Vec<MigrationId> {
         let mut policy = AppliedPolicy {
             name: name.into(),
             hash: Hash256::of(name.as_bytes()),

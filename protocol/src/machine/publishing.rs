@@ -43,7 +43,10 @@ pub fn publish_verdict(
     }
     let (why, code) = if found.uuid == intended.uuid {
         // Our table, with a commit of somebody else on top: published, and used already.
-        (format!("it was changed right after it was published; it points at {}", found.metadata_location), Code::TargetModified)
+        (
+            format!("it was changed right after it was published; it points at {}", found.metadata_location),
+            Code::TargetModified,
+        )
     } else {
         (format!("another table stands there, with metadata {}", found.metadata_location), Code::TargetTaken)
     };

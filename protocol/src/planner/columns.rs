@@ -53,7 +53,9 @@ impl Columns {
                 continue;
             }
             match if_missing {
-                IfMissing::Skip => self.notes.push(format!("the rule {rule} of {column} does nothing: there is no such column")),
+                IfMissing::Skip => {
+                    self.notes.push(format!("the rule {rule} of {column} does nothing: there is no such column"))
+                }
                 IfMissing::Refuse => self.problems.push(missing(rule, column)),
             }
         }
@@ -83,7 +85,12 @@ impl Columns {
                 }
                 Err(why) => {
                     let next = "change the cast in the policy, or leave the dataset out";
-                    self.problems.push(Problem::new(Code::RuleInapplicable, format!("cast of {}", source.name), why, next));
+                    self.problems.push(Problem::new(
+                        Code::RuleInapplicable,
+                        format!("cast of {}", source.name),
+                        why,
+                        next,
+                    ));
                     return;
                 }
             },
@@ -158,9 +165,10 @@ impl Columns {
 
     fn keep_partitions(&mut self, inspection: &Inspection) {
         for source in inspection.columns.iter().filter(|column| column.partition) {
-            let carried = self.target.iter().find(
-                |column| matches!(&column.origin, Origin::Source { column } if *column == source.name),
-            );
+            let carried = self
+                .target
+                .iter()
+                .find(|column| matches!(&column.origin, Origin::Source { column } if *column == source.name));
             let Some(column) = carried else {
                 self.notes.push(format!("the target is not partitioned by {}, which is dropped", source.name));
                 continue;

@@ -76,15 +76,21 @@ pub(super) fn cast(source: &DataType, target: &DataType) -> Result<Conversion, S
             }
         }
         (T::Double, T::Float) => may("values are rounded to 32 bits"),
-        (from, T::Float | T::Double) if is_number(from) => may("values are rounded to what a floating-point number can hold"),
+        (from, T::Float | T::Double) if is_number(from) => {
+            may("values are rounded to what a floating-point number can hold")
+        }
         (T::Float | T::Double, to) if integer_bits(to).is_some() => {
             may("fractions are cut off; a value out of range, NaN or infinity stops the batch")
         }
-        (T::Float | T::Double, T::Decimal { .. }) => may("values are rounded to the scale; a value that does not fit stops the batch"),
+        (T::Float | T::Double, T::Decimal { .. }) => {
+            may("values are rounded to the scale; a value that does not fit stops the batch")
+        }
         (T::Decimal { .. }, to) if integer_bits(to).is_some() => {
             may("fractions are cut off; a value out of range stops the batch")
         }
-        (from, T::Decimal { .. }) if integer_bits(from).is_some() => may("a value with too many digits stops the batch"),
+        (from, T::Decimal { .. }) if integer_bits(from).is_some() => {
+            may("a value with too many digits stops the batch")
+        }
         (T::Boolean, to) if integer_bits(to).is_some() => may("true becomes 1 and false 0"),
         (from, T::Boolean) if integer_bits(from).is_some() => may("0 becomes false and every other number true"),
         (from, T::String) if is_number(from) || matches!(from, T::Boolean | T::Date | T::Timestamp) => {

@@ -90,7 +90,10 @@ pub fn plan(
     }
     let mut notes = inspection.notes.clone();
     if inspection.described_by == DescribedBy::Footers && problems.is_empty() {
-        notes.push("nothing describes the table: columns come from the files' footers, partition columns are strings".to_owned());
+        notes.push(
+            "nothing describes the table: columns come from the files' footers, partition columns are strings"
+                .to_owned(),
+        );
     }
     notes.extend(columns.notes.iter().chain(&rules.notes).cloned());
     let (stages, staged_note) = stages::stages(&inspection.files, &rules.rules);
@@ -99,7 +102,12 @@ pub fn plan(
     let (Some(format), true, Ok(strategy)) = (&inspection.format, problems.is_empty(), &strategy) else {
         problems.extend(strategy.err());
         if problems.is_empty() {
-            problems.push(Problem::new(Code::FormatUnsupported, "the table's format", "it is not known", "describe the table"));
+            problems.push(Problem::new(
+                Code::FormatUnsupported,
+                "the table's format",
+                "it is not known",
+                "describe the table",
+            ));
         }
         let problems = problems.into_iter().map(|problem| problem.of(dataset)).collect();
         return Planned::Refused(Refusal { dataset: dataset.clone(), target: Some(target.clone()), problems, notes });
@@ -134,7 +142,9 @@ pub fn plan(
         checks: checks.0,
         notes,
         script: String::new(),
-        undo: format!("skein rollback {dataset} withdraws {target} if it is still what was published; the source is never touched"),
+        undo: format!(
+            "skein rollback {dataset} withdraws {target} if it is still what was published; the source is never touched"
+        ),
     };
     plan.script = script::render(&plan);
     Planned::Ready(Box::new(plan))
@@ -166,10 +176,9 @@ fn strategy(policy: &Policy, columns: &Columns, has_rules: bool) -> Result<Strat
             reasons.join(", "),
             "remove these rules or choose the strategy auto",
         )),
-        policy::Strategy::Transform if copies => Ok(Strategy {
-            kind: StrategyKind::Transform,
-            reason: "the policy asks for it".to_owned(),
-        }),
+        policy::Strategy::Transform if copies => {
+            Ok(Strategy { kind: StrategyKind::Transform, reason: "the policy asks for it".to_owned() })
+        }
         _ if copies => Ok(Strategy {
             kind: StrategyKind::Copy,
             reason: "no rule changes or removes anything; rows go as they are into new files".to_owned(),

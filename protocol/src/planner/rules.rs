@@ -73,7 +73,8 @@ impl Rules {
             }
             return;
         }
-        let exact = |name: &String| find(&inspection.columns, name).map_or_else(String::new, |column| column.name.clone());
+        let exact =
+            |name: &String| find(&inspection.columns, name).map_or_else(String::new, |column| column.name.clone());
         for order in &keep.order_by {
             let column = find(&inspection.columns, &order.column);
             if column.is_some_and(|column| !column.data_type.is_primitive()) {

@@ -74,8 +74,12 @@ fn target(sql: &mut String, plan: &Plan) {
         line(sql, format!("--   {ddl}"));
     }
     line(sql, "CREATE TABLE target AS");
-    let columns: Vec<String> =
-        plan.target.columns.iter().map(|column| format!("  {} AS {}", value(plan, column), name(&column.name))).collect();
+    let columns: Vec<String> = plan
+        .target
+        .columns
+        .iter()
+        .map(|column| format!("  {} AS {}", value(plan, column), name(&column.name)))
+        .collect();
     line(sql, format!("SELECT\n{}", columns.join(",\n")));
     line(sql, format!("FROM {} AS kept;", kept(plan)));
 }
@@ -87,8 +91,10 @@ fn kept(plan: &Plan) -> String {
     let mut from = "source".to_owned();
     for (number, planned) in plan.rules.iter().enumerate() {
         from = match &planned.rule {
-            Rule::Filter { sql } => format!("(\n  -- {}\n  SELECT *, \"_file\", \"_row\" FROM {from} WHERE {sql}\n)", planned.id)
-                .replace("SELECT *, \"_file\", \"_row\"", &select_all(&all)),
+            Rule::Filter { sql } => {
+                format!("(\n  -- {}\n  SELECT *, \"_file\", \"_row\" FROM {from} WHERE {sql}\n)", planned.id)
+                    .replace("SELECT *, \"_file\", \"_row\"", &select_all(&all))
+            }
             Rule::DropExactDuplicates => {
                 let window = format!("PARTITION BY {row} ORDER BY \"_file\", \"_row\"");
                 first_of(&planned.id, &all, &from, &window, number)
@@ -130,7 +136,9 @@ fn value(plan: &Plan, column: &TargetColumn) -> String {
             let source = plan.source.columns.iter().find(|source| source.name == *from);
             match (&column.conversion, source) {
                 (Conversion::TrimPadding, _) => format!("rtrim({}, ' ')", name(from)),
-                (_, Some(source)) if source.data_type == column.data_type || both_text(&source.data_type, &column.data_type) => {
+                (_, Some(source))
+                    if source.data_type == column.data_type || both_text(&source.data_type, &column.data_type) =>
+                {
                     name(from)
                 }
                 _ => cast(&name(from), &column.data_type),

@@ -27,7 +27,8 @@ pub(super) fn stages(files: &[SourceFile], rules: &[PlannedRule]) -> (Vec<Stage>
     let exact = rules.iter().any(|rule| rule.rule == Rule::DropExactDuplicates);
     let keyed = rules.iter().any(|rule| matches!(rule.rule, Rule::KeepOne { .. }));
     let partitions = partitions(files);
-    let fits = partitions.iter().all(|files| files.iter().map(|(_, file)| rows(file)).sum::<u64>() <= MOST_REMEMBERED_ROWS);
+    let fits =
+        partitions.iter().all(|files| files.iter().map(|(_, file)| rows(file)).sum::<u64>() <= MOST_REMEMBERED_ROWS);
     let write = |batches| Stage { kind: StageKind::Write, batches };
     if !keyed && (!exact || fits) {
         let batches = if exact { group(&partitions, files) } else { cut(files) };

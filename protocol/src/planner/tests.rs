@@ -74,7 +74,8 @@ fn types(plan: &Plan) -> Vec<(String, String)> {
 #[test]
 fn without_rules_every_column_is_carried_over_and_the_partitioning_kept() {
     let plan = ready("");
-    let expected = [("i", "int"), ("Ti", "int"), ("c", "string"), ("ts", "timestamp"), ("arr", "array<int>"), ("dt", "string")];
+    let expected =
+        [("i", "int"), ("Ti", "int"), ("c", "string"), ("ts", "timestamp"), ("arr", "array<int>"), ("dt", "string")];
     let expected: Vec<(String, String)> = expected.map(|(n, t)| (n.to_owned(), t.to_owned())).to_vec();
     assert_eq!(types(&plan), expected);
     assert_eq!(plan.strategy.kind, StrategyKind::Copy);
@@ -89,7 +90,14 @@ fn schema_rules_change_columns_and_are_named_in_the_notes() {
     let plan = ready(
         "  schema:\n    add: [{ name: description, type: string, default: \"\" }]\n    rename: [{ from: I, to: id }]\n    drop: [c]\n    cast: [{ column: ti, type: bigint }, { column: ts, type: date }]\n    types: { timestamp: timestamptz }\n",
     );
-    let expected = [("id", "int"), ("Ti", "bigint"), ("ts", "date"), ("arr", "array<int>"), ("dt", "string"), ("description", "string")];
+    let expected = [
+        ("id", "int"),
+        ("Ti", "bigint"),
+        ("ts", "date"),
+        ("arr", "array<int>"),
+        ("dt", "string"),
+        ("description", "string"),
+    ];
     let expected: Vec<(String, String)> = expected.map(|(n, t)| (n.to_owned(), t.to_owned())).to_vec();
     assert_eq!(types(&plan), expected);
     assert_eq!(plan.strategy.kind, StrategyKind::Transform);
@@ -137,7 +145,9 @@ fn the_same_input_gives_the_same_hash_and_every_change_of_the_source_another() {
 
 #[test]
 fn a_plan_survives_its_json_form() {
-    let plan = ready("  clean: [{ dropDuplicates: exact }]\n  filter: i > 3\n  validate: { tolerances: { removedRowsPercent: 2.5 } }\n");
+    let plan = ready(
+        "  clean: [{ dropDuplicates: exact }]\n  filter: i > 3\n  validate: { tolerances: { removedRowsPercent: 2.5 } }\n",
+    );
     let text = crate::hash::canonical_json(&plan).unwrap();
     let back: Plan = serde_json::from_str(&text).unwrap();
     assert_eq!(back, plan);
@@ -146,7 +156,9 @@ fn a_plan_survives_its_json_form() {
 
 #[test]
 fn rules_are_resolved_and_keys_are_staged() {
-    let plan = ready("  filter: TI is not null\n  clean: [{ dropDuplicates: exact }, { keepOne: { key: [I], orderBy: [{ column: TS, direction: desc }] } }]\n");
+    let plan = ready(
+        "  filter: TI is not null\n  clean: [{ dropDuplicates: exact }, { keepOne: { key: [I], orderBy: [{ column: TS, direction: desc }] } }]\n",
+    );
     assert_eq!(plan.rules[0].rule, Rule::Filter { sql: "\"Ti\" IS NOT NULL".to_owned() });
     let Rule::KeepOne { key, order } = &plan.rules[2].rule else { panic!("{:?}", plan.rules) };
     assert_eq!((key.as_slice(), order[0].column.as_str(), order[0].descending), (&["i".to_owned()][..], "ts", true));
@@ -156,7 +168,9 @@ fn rules_are_resolved_and_keys_are_staged() {
 
 #[test]
 fn the_script_is_complete() {
-    let plan = ready("  schema: { add: [{ name: note, type: string, default: \"it's\" }] }\n  clean: [{ dropDuplicates: exact }]\n  validate: { checks: [{ name: all there, sql: count(*) > 0 }] }\n");
+    let plan = ready(
+        "  schema: { add: [{ name: note, type: string, default: \"it's\" }] }\n  clean: [{ dropDuplicates: exact }]\n  validate: { checks: [{ name: all there, sql: count(*) > 0 }] }\n",
+    );
     for part in [
         "CREATE EXTERNAL TABLE source",
         "'partition_columns' '\"dt\" string'",

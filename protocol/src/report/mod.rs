@@ -23,10 +23,18 @@ pub fn verdict(migration: &Migration, evidence: Option<&TableEvidence>) -> Strin
     match (migration.phase, evidence) {
         (Phase::Committed, Some(evidence)) => {
             let removed: u64 = evidence.removed.iter().map(|removed| removed.rows.rows).sum();
-            let kept = format!("{} rows read, {removed} removed by rules, {} published", evidence.source.rows, evidence.found.rows);
+            let kept = format!(
+                "{} rows read, {removed} removed by rules, {} published",
+                evidence.source.rows, evidence.found.rows
+            );
             match &migration.problem {
-                None => format!("{target} is published and equals its source under the plan: {kept}; no difference was found."),
-                Some(problem) => format!("{target} stays published ({kept}): it was not withdrawn, {}: {}", problem.code, problem.why),
+                None => format!(
+                    "{target} is published and equals its source under the plan: {kept}; no difference was found."
+                ),
+                Some(problem) => format!(
+                    "{target} stays published ({kept}): it was not withdrawn, {}: {}",
+                    problem.code, problem.why
+                ),
             }
         }
         (Phase::Committed, None) => format!("{target} is published."),
@@ -77,9 +85,7 @@ pub fn readers(connection: &IcebergTarget, target: &TableName, metadata_location
 #[must_use]
 pub fn undo(migration: &Migration, plan: Option<&Plan>) -> String {
     match migration.phase {
-        Phase::Committed => {
-            plan.map_or_else(|| format!("skein rollback {}", migration.id), |plan| plan.undo.clone())
-        }
+        Phase::Committed => plan.map_or_else(|| format!("skein rollback {}", migration.id), |plan| plan.undo.clone()),
         Phase::RolledBack | Phase::Cancelled => "Nothing is left to undo.".to_owned(),
         _ => format!("skein cancel {}", migration.id),
     }

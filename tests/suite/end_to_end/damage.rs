@@ -10,7 +10,8 @@ use crate::support::{Options, Readers, World, policy, skein};
 
 const SONGS: &str = "SELECT i AS id, 'song ' || i AS title FROM range(2000) t(i)";
 /// About 24 MB that no codec makes smaller.
-const NOISE: &str = "SELECT hash(i) AS a, hash(i + 1000000000) AS b FROM range(1500000) t(i)";
+const NOISE: &str =
+    "SELECT CAST(hash(i) >> 1 AS BIGINT) AS a, CAST(hash(i + 1000000000) >> 1 AS BIGINT) AS b FROM range(1500000) t(i)";
 /// Room for the small tables and not for the large one, bytes.
 const TMPFS_BYTES: u64 = 8 << 20;
 

@@ -54,7 +54,7 @@ fn damaged_files_are_refused_with_their_codes_and_all_other_datasets_finish() {
     }
     world.agrees(&["music.good", "music.partitioned"], &[]);
     assert_eq!(world.names(), ["music.good", "music.partitioned"], "nothing wrong is visible");
-    assert!(world.orphans().is_empty(), "{:?}", world.orphans());
+    world.assert_collected(&node.cli);
     assert_eq!(contents(&world.warehouse()), before, "the source was never touched");
 
     // Restored, it goes through.
@@ -113,7 +113,7 @@ fn a_table_without_files_is_published_empty_when_it_is_described_and_refused_whe
         std::fs::create_dir_all(file(&world, &format!("music.db/{name}"))).expect("it can be made");
     }
     let node = world.start();
-    node.cli.migrate(&policy("bare", "music.unknown", ""));
+    node.cli.apply(&policy("bare", "music.unknown", ""));
     node.cli.expect("music.unknown", "quarantined", "NO_SCHEMA");
     node.stop();
 

@@ -12,13 +12,12 @@ const KILLS: usize = 24;
 const GROWTH: [u64; 8] = [1, 2, 3, 5, 4, 7, 2, 9];
 
 /// About 6 MB a file, so that batches take some time; every row of the last files stands in the first ones as well.
-const PLAYS: &str =
-    "SELECT i AS id, hash(i) AS listener, 'song ' || (i % 1000) AS title, i / 7.0 AS seconds FROM range(400000) t(i)";
-const AGAIN: &str =
-    "SELECT i AS id, hash(i) AS listener, 'song ' || (i % 1000) AS title, i / 7.0 AS seconds FROM range(60000) t(i)";
-const VERSIONS: &str = "SELECT i % 30000 AS id, i AS version, hash(i) AS content FROM range(100000) t(i)";
+const PLAYS: &str = "SELECT i AS id, CAST(hash(i) >> 1 AS BIGINT) AS listener, 'song ' || (i % 1000) AS title, i / 7.0 AS seconds FROM range(400000) t(i)";
+const AGAIN: &str = "SELECT i AS id, CAST(hash(i) >> 1 AS BIGINT) AS listener, 'song ' || (i % 1000) AS title, i / 7.0 AS seconds FROM range(60000) t(i)";
+const VERSIONS: &str =
+    "SELECT i % 30000 AS id, i AS version, CAST(hash(i) >> 1 AS BIGINT) AS content FROM range(100000) t(i)";
 const MORE_VERSIONS: &str =
-    "SELECT i % 30000 AS id, 100000 + i AS version, hash(i + 9) AS content FROM range(50000) t(i)";
+    "SELECT i % 30000 AS id, 100000 + i AS version, CAST(hash(i + 9) >> 1 AS BIGINT) AS content FROM range(50000) t(i)";
 
 const POLICIES: [(&str, &str, &str); 3] = [
     ("deduplicated", "music.plays_*", "clean: [{ dropDuplicates: exact }]\napproval: { required: false }"),
@@ -50,11 +49,11 @@ fn world() -> World {
 
 /// The ledger's index, asked of a node that may be gone the next moment.
 fn applied(node: &Node) -> u64 {
-    node.cli.document(&["status"])["appliedIndex"].as_u64().expect("it is a number")
+    node.cli.status()["appliedIndex"].as_u64().expect("it is a number")
 }
 
 fn at_rest(cli: &Cli) -> bool {
-    let status = cli.document(&["status"]);
+    let status = cli.status();
     let phases = status["phases"].as_object().expect("phases are counted");
     phases.iter().all(|(phase, count)| count == 0 || ["committed", "quarantined"].contains(&phase.as_str()))
 }
@@ -94,7 +93,7 @@ fn a_node_that_is_killed_again_and_again_loses_no_row_and_doubles_none() {
 
     assert_every_row_once(&world, &node.cli);
     assert_eq!(contents(&world.warehouse()), source, "the source was never touched");
-    assert!(world.orphans().is_empty(), "{:?}", world.orphans());
+    world.assert_collected(&node.cli);
 
     // And once more, with nothing left to do.
     node.kill();
@@ -155,7 +154,9 @@ fn assert_every_row_once(world: &World, cli: &Cli) {
         cli.expect(name, "committed", "");
         let detail = cli.show(name);
         let run = &detail["row"]["run"];
-        let commits = |item: &&Value| item["run"] == *run && item["phase"] == "committed";
+        let commits = |item: &&Value| {
+            item["run"] == *run && item["what"].as_str().is_some_and(|what| what.starts_with("published as"))
+        };
         let history = detail["history"].as_array().expect("a list");
         assert_eq!(history.iter().filter(commits).count(), 1, "{name} was published once in run {run}: {detail:#}");
     }

@@ -213,7 +213,7 @@ fn what_does_not_hold_is_paused_with_its_code_and_never_visible() {
     // A tolerance that holds lets it through.
     node.cli.migrate(&named(
         "tolerated",
-        "clean: [{ dropDuplicates: exact }]\nvalidate: { tolerances: { removedRowsPercent: 10 } }",
+        "clean: [{ dropDuplicates: exact }]\nvalidate: { tolerances: { removedRowsPercent: 37.5 } }",
     ));
     world.agrees(&["music.plays=tolerated.plays"], &["--distinct"]);
 }

@@ -46,7 +46,7 @@ fn a_rollback_withdraws_the_table_and_a_retry_publishes_it_again() {
     assert_ne!(first["uuid"], second["uuid"], "it is another table");
     assert_eq!(second["snapshots"], 1);
     assert_eq!(contents(&world.warehouse()), before, "the source was never touched");
-    assert!(world.orphans().is_empty(), "what is not visible was collected: {:?}", world.orphans());
+    world.assert_collected(&node.cli);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn pause_resume_cancel_and_retry_hold_at_every_moment() {
     }
     world.agrees(&tables.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
     assert_eq!(contents(&world.warehouse()), before, "the source was never touched");
-    assert!(world.orphans().is_empty(), "{:?}", world.orphans());
+    world.assert_collected(&node.cli);
 }
 
 fn world_has(world: &World, name: &str) -> bool {

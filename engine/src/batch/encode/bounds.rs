@@ -25,7 +25,9 @@ impl<T: Copy + PartialOrd> Range<T> {
     #[inline]
     pub(super) fn add(&mut self, values: impl Iterator<Item = T>) {
         let mut values = values;
-        let Some((mut least, mut greatest)) = self.0.or_else(|| values.next().map(|value| (value, value))) else { return };
+        let Some((mut least, mut greatest)) = self.0.or_else(|| values.next().map(|value| (value, value))) else {
+            return;
+        };
         for value in values {
             least = if value < least { value } else { least };
             greatest = if value > greatest { value } else { greatest };
@@ -109,8 +111,12 @@ impl Bounds {
             Self::Bool(range) => of!(range.0),
             Self::Int32(range) => of!(range.0),
             Self::Int64(range) => of!(range.0),
-            Self::Float(range) => of!(range.0.map(|(least, greatest)| (signed_zero(least, -0.0), signed_zero(greatest, 0.0)))),
-            Self::Double(range) => of!(range.0.map(|(least, greatest)| (signed_zero(least, -0.0), signed_zero(greatest, 0.0)))),
+            Self::Float(range) => {
+                of!(range.0.map(|(least, greatest)| (signed_zero(least, -0.0), signed_zero(greatest, 0.0))))
+            }
+            Self::Double(range) => {
+                of!(range.0.map(|(least, greatest)| (signed_zero(least, -0.0), signed_zero(greatest, 0.0))))
+            }
             Self::Wide(range, bytes) => {
                 let fixed = |value: i128| FixedLenByteArray::from(value.to_be_bytes()[16 - bytes..].to_vec());
                 of!(range.0.map(|(least, greatest)| (fixed(least), fixed(greatest))))

@@ -99,7 +99,11 @@ impl Chunk {
             let part = array.slice(from, self.fitting(array, from));
             self.page.add_rows(part.len(), part.nulls().filter(|nulls| nulls.null_count() > 0));
             if !values::append(self.physical, &part, &mut self.page, self.dictionary.as_mut(), &mut self.bounds) {
-                return Err(ParquetError::General(format!("column {} cannot be {}", self.column.name(), array.data_type())));
+                return Err(ParquetError::General(format!(
+                    "column {} cannot be {}",
+                    self.column.name(),
+                    array.data_type()
+                )));
             }
             from += part.len();
             self.judge();
@@ -168,7 +172,8 @@ impl Chunk {
         let encoding = if distinct.is_some() { Encoding::RLE_DICTIONARY } else { Encoding::PLAIN };
         let page = Page::DataPage {
             buf: Bytes::from(compressed?),
-            num_values: u32::try_from(rows).map_err(|_| ParquetError::General("a page has too many rows".to_owned()))?,
+            num_values: u32::try_from(rows)
+                .map_err(|_| ParquetError::General("a page has too many rows".to_owned()))?,
             encoding,
             def_level_encoding: Encoding::RLE,
             rep_level_encoding: Encoding::RLE,
@@ -176,7 +181,11 @@ impl Chunk {
         };
         let spec = SerializedPageWriter::new(&mut self.pages).write_page(CompressedPage::new(page, size))?;
         self.uncompressed += spec.uncompressed_size;
-        if distinct.is_some() { self.dictionary_pages += 1 } else { self.plain_pages += 1 }
+        if distinct.is_some() {
+            self.dictionary_pages += 1
+        } else {
+            self.plain_pages += 1
+        }
         Ok(())
     }
 
@@ -189,14 +198,16 @@ impl Chunk {
             let plain = dictionary.page(self.physical);
             let page = Page::DictionaryPage {
                 buf: Bytes::from(codec.compress(&plain)?),
-                num_values: u32::try_from(dictionary.len()).map_err(|_| ParquetError::General("a dictionary is too long".to_owned()))?,
+                num_values: u32::try_from(dictionary.len())
+                    .map_err(|_| ParquetError::General("a dictionary is too long".to_owned()))?,
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
             };
             let spec = SerializedPageWriter::new(&mut head).write_page(CompressedPage::new(page, plain.len()))?;
             self.uncompressed += spec.uncompressed_size;
         }
-        let (head, pages) = (head.into_inner()?, std::mem::replace(&mut self.pages, TrackedWrite::new(Vec::new())).into_inner()?);
+        let (head, pages) =
+            (head.into_inner()?, std::mem::replace(&mut self.pages, TrackedWrite::new(Vec::new())).into_inner()?);
         let metadata = self.metadata(head.len(), head.len() + pages.len(), codec)?;
         let close = ColumnCloseResult {
             bytes_written: (head.len() + pages.len()) as u64,
@@ -221,9 +232,14 @@ impl Chunk {
             stats.push(PageEncodingStats { page_type: PageType::DATA_PAGE, encoding, count: self.dictionary_pages });
         }
         if self.plain_pages > 0 {
-            stats.push(PageEncodingStats { page_type: PageType::DATA_PAGE, encoding: Encoding::PLAIN, count: self.plain_pages });
+            stats.push(PageEncodingStats {
+                page_type: PageType::DATA_PAGE,
+                encoding: Encoding::PLAIN,
+                count: self.plain_pages,
+            });
         }
-        let long = |number: usize| i64::try_from(number).map_err(|_| ParquetError::General("a chunk is too long".to_owned()));
+        let long =
+            |number: usize| i64::try_from(number).map_err(|_| ParquetError::General("a chunk is too long".to_owned()));
         ColumnChunkMetaData::builder(ColumnDescPtr::clone(&self.column))
             .set_compression(codec.compression())
             .set_encodings(encodings)

@@ -161,14 +161,22 @@ impl<W: Write + Send> FileEncoder<W> {
         // Made for all leaves at once, and only if one of them is needed.
         let mut others = None;
         for (at, field) in format.arrow.fields().iter().enumerate() {
-            let leaves = (leaf..format.schema.num_columns()).take_while(|leaf| format.schema.get_column_root_idx(*leaf) == at).count();
+            let leaves = (leaf..format.schema.num_columns())
+                .take_while(|leaf| format.schema.get_column_root_idx(*leaf) == at)
+                .count();
             let column = format.schema.column(leaf);
-            let here = if nested(at) { None } else { Chunk::new(&column, field.data_type(), format.dictionaries[at], format.expected_rows) };
+            let here = if nested(at) {
+                None
+            } else {
+                Chunk::new(&column, field.data_type(), format.dictionaries[at], format.expected_rows)
+            };
             columns.push(match here {
                 Some(chunk) => Column::Here(Box::new(chunk)),
                 None => {
                     if others.is_none() {
-                        others = Some(self.others.create_column_writers(self.groups)?.into_iter().map(Some).collect::<Vec<_>>());
+                        others = Some(
+                            self.others.create_column_writers(self.groups)?.into_iter().map(Some).collect::<Vec<_>>(),
+                        );
                     }
                     let writers = others.iter_mut().flatten().skip(leaf).take(leaves).filter_map(Option::take);
                     Column::There(writers.collect())

@@ -17,9 +17,9 @@ mod dictionary;
 mod file;
 mod hybrid;
 mod page;
-mod values;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub(crate) use codec::Codec;
 pub(crate) use file::{FileEncoder, FileFormat};

@@ -43,7 +43,14 @@ pub(super) struct OpenPage {
 
 impl OpenPage {
     pub(super) fn new() -> Self {
-        Self { rows: 0, nulls: 0, validity: None, plain: vec![0; HEAD], bits: BooleanBufferBuilder::new(0), indexes: Vec::new() }
+        Self {
+            rows: 0,
+            nulls: 0,
+            validity: None,
+            plain: vec![0; HEAD],
+            bits: BooleanBufferBuilder::new(0),
+            indexes: Vec::new(),
+        }
     }
 
     /// Where plain values are appended.

@@ -36,7 +36,9 @@ impl Physical {
         Some(match (arrow, column.physical_type()) {
             (ArrowType::Boolean, Type::BOOLEAN) => (Self::Bool, Bounds::Bool(Range::default())),
             (ArrowType::Int32 | ArrowType::Date32, Type::INT32) => (Self::Word32, Bounds::Int32(Range::default())),
-            (ArrowType::Int64 | ArrowType::Timestamp(..), Type::INT64) => (Self::Word64, Bounds::Int64(Range::default())),
+            (ArrowType::Int64 | ArrowType::Timestamp(..), Type::INT64) => {
+                (Self::Word64, Bounds::Int64(Range::default()))
+            }
             (ArrowType::Float32, Type::FLOAT) => (Self::Word32, Bounds::Float(Range::default())),
             (ArrowType::Float64, Type::DOUBLE) => (Self::Word64, Bounds::Double(Range::default())),
             (ArrowType::Decimal128(..), Type::INT32) => (Self::Decimal32, Bounds::Int32(Range::default())),
@@ -105,7 +107,9 @@ impl Dictionary {
     /// Appends the values that `indexes` mean to `plain`.
     pub(super) fn unfold(&self, indexes: &[u32], physical: Physical, plain: &mut Vec<u8>) {
         match self {
-            Self::Words(words) => indexes.iter().for_each(|index| put_word(plain, words.words()[*index as usize], physical)),
+            Self::Words(words) => {
+                indexes.iter().for_each(|index| put_word(plain, words.words()[*index as usize], physical))
+            }
             Self::Texts(texts) => {
                 let values: Vec<&[u8]> = texts.values().collect();
                 indexes.iter().for_each(|index| put_bytes(plain, values[*index as usize]));

@@ -70,16 +70,24 @@ impl Open {
     }
 
     /// The connection in `slot`; the file and its tables are made if they do not exist.
-    pub(super) fn or_create<'a>(slot: &'a mut Option<Self>, path: &Path, files: &Files) -> Result<&'a mut Self, Failure> {
+    pub(super) fn or_create<'a>(
+        slot: &'a mut Option<Self>,
+        path: &Path,
+        files: &Files,
+    ) -> Result<&'a mut Self, Failure> {
         if Self::existing(slot, path)?.is_none() {
             let place = path.display().to_string();
             if let Some(folder) = path.parent() {
-                files.make_folder(folder).map_err(|error| failure::of_io("making the catalog's folder", &place, &error))?;
+                files
+                    .make_folder(folder)
+                    .map_err(|error| failure::of_io("making the catalog's folder", &place, &error))?;
             }
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
             let connection = connect(path, flags).map_err(|error| failed(path, &error))?;
             // One transaction: another process must not see one table without the other.
-            connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} COMMIT;")).map_err(|error| failed(path, &error))?;
+            connection
+                .execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} COMMIT;"))
+                .map_err(|error| failed(path, &error))?;
             drop(connection);
         }
         Self::existing(slot, path)?.ok_or_else(|| {
@@ -123,8 +131,13 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
 
 fn problem(path: &Path, error: &rusqlite::Error) -> Problem {
     let (code, next) = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => (Code::DiskFull, "Free space where the catalog's file lies; the work is tried again by itself"),
-        _ => (Code::CatalogUnavailable, "Check the catalog's file and what else uses it; the work is tried again by itself"),
+        Some(ErrorCode::DiskFull) => {
+            (Code::DiskFull, "Free space where the catalog's file lies; the work is tried again by itself")
+        }
+        _ => (
+            Code::CatalogUnavailable,
+            "Check the catalog's file and what else uses it; the work is tried again by itself",
+        ),
     };
     Problem::new(code, "using the catalog failed", format!("{}: {error}", place_of(path)), next)
 }

@@ -24,12 +24,22 @@ fn name() -> TableName {
 
 fn register(location: &str, replacing: Option<&str>) -> RegisterRequest {
     let replacing = replacing.map(str::to_owned);
-    RegisterRequest { connection: ConnectionName::from("lake"), name: name(), metadata_location: location.to_owned(), replacing }
+    RegisterRequest {
+        connection: ConnectionName::from("lake"),
+        name: name(),
+        metadata_location: location.to_owned(),
+        replacing,
+    }
 }
 
 fn replace(expected: &str, replacement: Option<&str>) -> ReplaceRequest {
     let replacement = replacement.map(str::to_owned);
-    ReplaceRequest { connection: ConnectionName::from("lake"), name: name(), expected: expected.to_owned(), replacement }
+    ReplaceRequest {
+        connection: ConnectionName::from("lake"),
+        name: name(),
+        expected: expected.to_owned(),
+        replacement,
+    }
 }
 
 #[test]
@@ -57,7 +67,10 @@ fn a_name_moves_only_from_what_is_expected() {
     catalog.register(&register("/one", None)).unwrap();
     assert_eq!(catalog.replace(&replace("/two", None)).unwrap(), Replaced::Differs { found: Some("/one".to_owned()) });
     assert_eq!(catalog.replace(&replace("/one", Some("/two"))).unwrap(), Replaced::Now);
-    assert_eq!(catalog.replace(&replace("/one", Some("/two"))).unwrap(), Replaced::Differs { found: Some("/two".to_owned()) });
+    assert_eq!(
+        catalog.replace(&replace("/one", Some("/two"))).unwrap(),
+        Replaced::Differs { found: Some("/two".to_owned()) }
+    );
     assert_eq!(catalog.replace(&replace("/two", None)).unwrap(), Replaced::Now);
     assert_eq!(catalog.location(&name()).unwrap(), None);
 }
@@ -80,7 +93,10 @@ fn a_tombstone_stops_a_late_registration_and_gives_way_to_the_next_run() {
     assert_eq!(catalog.register(&register(&tombstone, None)).unwrap(), Registered::Now);
     assert_eq!(catalog.register(&register("/late", None)).unwrap(), Registered::NameTaken);
     let loaded = catalog.load(&name()).unwrap().unwrap();
-    assert_eq!((loaded.uuid, loaded.tombstone, loaded.metadata_location.as_str()), (request.uuid, true, tombstone.as_str()));
+    assert_eq!(
+        (loaded.uuid, loaded.tombstone, loaded.metadata_location.as_str()),
+        (request.uuid, true, tombstone.as_str())
+    );
     assert_eq!(catalog.register(&register("/next", Some(&tombstone))).unwrap(), Registered::Now);
     assert_eq!(catalog.location(&name()).unwrap().as_deref(), Some("/next"));
 }
@@ -108,7 +124,8 @@ fn a_catalog_of_an_older_writer_is_used_as_it_is() {
         .unwrap();
     assert_eq!(catalog.register(&register("/one", None)).unwrap(), Registered::Now);
     assert_eq!(catalog.register(&register("/one", None)).unwrap(), Registered::NameTaken);
-    let properties: i64 = other.query_row("SELECT count(*) FROM iceberg_namespace_properties", [], |row| row.get(0)).unwrap();
+    let properties: i64 =
+        other.query_row("SELECT count(*) FROM iceberg_namespace_properties", [], |row| row.get(0)).unwrap();
     assert_eq!(properties, 1);
 }
 
@@ -131,7 +148,10 @@ fn a_file_that_is_no_catalog_is_a_failure_that_did_nothing() {
     std::fs::create_dir(folder.path().join("a")).unwrap();
     std::fs::write(folder.path().join("a/catalog.sqlite"), "x".repeat(5_000)).unwrap();
     let failure = catalog.register(&register("/one", None)).unwrap_err();
-    assert_eq!((failure.outcome, failure.code()), (Outcome::NotDone, skein_protocol::problem::Code::CatalogUnavailable));
+    assert_eq!(
+        (failure.outcome, failure.code()),
+        (Outcome::NotDone, skein_protocol::problem::Code::CatalogUnavailable)
+    );
 }
 
 #[test]

@@ -21,7 +21,11 @@ fn request(table: &Path, up_to: u64, keep: Vec<String>) -> CollectRequest {
 }
 
 fn staged(table: &Path, epoch: u64, attempt: u32) -> std::path::PathBuf {
-    let handout = Handout { epoch: Epoch(epoch), batch: BatchId { stage: StageNo(0), batch: BatchNo(0) }, attempt: Attempt(attempt) };
+    let handout = Handout {
+        epoch: Epoch(epoch),
+        batch: BatchId { stage: StageNo(0), batch: BatchNo(0) },
+        attempt: Attempt(attempt),
+    };
     let path = staged_path(&table.display().to_string(), MIGRATION, Run(1), handout, 0).unwrap();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, b"12345").unwrap();
@@ -63,5 +67,8 @@ fn tables_outside_the_warehouse_and_linked_folders_are_left_alone() {
 #[test]
 fn a_run_without_files_has_nothing_to_collect() {
     let warehouse = tempfile::tempdir().unwrap();
-    assert_eq!(collect(warehouse.path(), &request(&warehouse.path().join("db/t"), 9, vec![])).unwrap(), Collected::default());
+    assert_eq!(
+        collect(warehouse.path(), &request(&warehouse.path().join("db/t"), 9, vec![])).unwrap(),
+        Collected::default()
+    );
 }

@@ -27,8 +27,20 @@ fn every_partition() -> (TableShape, Vec<Option<PrimitiveLiteral>>) {
     target.partitioning = names.iter().map(|name| fixture::field(name, "identity", name)).collect();
     target.partitioning.push(fixture::field("d38", "truncate[10]", "d38_t"));
     let values = vec![
-        L::Boolean(true), L::Int(-1), L::Long(i64::MIN), L::Float(1.5.into()), L::Double((-0.0).into()), L::Int128(-129), L::Int128(10_i128.pow(17)),
-        L::Int128(-(10_i128.pow(37))), L::String("größe".to_owned()), L::Binary(vec![0, 255]), L::Int(-40), L::Long(-1), L::Long(1), L::Int128(-20),
+        L::Boolean(true),
+        L::Int(-1),
+        L::Long(i64::MIN),
+        L::Float(1.5.into()),
+        L::Double((-0.0).into()),
+        L::Int128(-129),
+        L::Int128(10_i128.pow(17)),
+        L::Int128(-(10_i128.pow(37))),
+        L::String("größe".to_owned()),
+        L::Binary(vec![0, 255]),
+        L::Int(-40),
+        L::Long(-1),
+        L::Long(1),
+        L::Int128(-20),
     ];
     (TableShape::of(&target).unwrap(), values.into_iter().map(Some).collect())
 }
@@ -58,7 +70,12 @@ fn partition_values_of_every_type_are_read_as_they_were_written() {
     let bytes = manifest(&shape, &[of(&values), of(&nulls)], 42, [7; 16]).unwrap();
     let parsed = Manifest::parse_avro(&bytes).unwrap();
     for (entry, expected) in parsed.entries().iter().zip([values, nulls]) {
-        let found: Vec<_> = entry.data_file().partition().iter().map(|value| value.and_then(iceberg::spec::Literal::as_primitive_literal)).collect();
+        let found: Vec<_> = entry
+            .data_file()
+            .partition()
+            .iter()
+            .map(|value| value.and_then(iceberg::spec::Literal::as_primitive_literal))
+            .collect();
         assert_eq!(found, expected);
     }
 }
@@ -76,12 +93,21 @@ fn a_manifest_list_is_read_with_its_ranges() {
     let parsed = ManifestList::parse_with_version(&bytes, FormatVersion::V2).unwrap();
     assert_eq!(parsed.entries().len(), 2);
     let found = &parsed.entries()[0];
-    assert_eq!((found.manifest_path.as_str(), found.manifest_length, found.added_snapshot_id, found.sequence_number), ("/w/m0.avro", 100, 42, 1));
-    assert_eq!((found.added_files_count, found.added_rows_count, found.existing_rows_count), (Some(2), Some(14), Some(0)));
+    assert_eq!(
+        (found.manifest_path.as_str(), found.manifest_length, found.added_snapshot_id, found.sequence_number),
+        ("/w/m0.avro", 100, 42, 1)
+    );
+    assert_eq!(
+        (found.added_files_count, found.added_rows_count, found.existing_rows_count),
+        (Some(2), Some(14), Some(0))
+    );
     let ranges = found.partitions.as_ref().unwrap();
     assert_eq!(ranges[1].lower_bound.as_ref().unwrap().as_slice(), (-5_i32).to_le_bytes());
     assert_eq!(ranges[1].upper_bound.as_ref().unwrap().as_slice(), (-1_i32).to_le_bytes());
-    assert_eq!((ranges[3].contains_nan, ranges[3].upper_bound.as_ref().unwrap().as_slice()), (Some(true), 1.5_f32.to_le_bytes().as_slice()));
+    assert_eq!(
+        (ranges[3].contains_nan, ranges[3].upper_bound.as_ref().unwrap().as_slice()),
+        (Some(true), 1.5_f32.to_le_bytes().as_slice())
+    );
     assert!(ranges[8].contains_null && !ranges[1].contains_null);
     assert_eq!(ranges[5].lower_bound.as_ref().unwrap().as_slice(), [0xff, 0x7f]);
 }

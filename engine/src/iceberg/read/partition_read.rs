@@ -11,15 +11,19 @@ use skein_protocol::evidence::RuleCheck;
 
 use super::Contents;
 use super::scan::Scan;
+use crate::failure;
 use crate::iceberg::bounds::compare;
 use crate::iceberg::partition::Partitioner;
 use crate::iceberg::schema::TableShape;
 use crate::iceberg::stage::partition_of;
 use crate::iceberg::value;
-use crate::failure;
 
 /// Reads the rows of the smallest partition that has any. None for tables without partitions or rows.
-pub(super) fn check(request: &ReadRequest, shape: &TableShape, contents: &Contents) -> Result<Option<RuleCheck>, Failure> {
+pub(super) fn check(
+    request: &ReadRequest,
+    shape: &TableShape,
+    contents: &Contents,
+) -> Result<Option<RuleCheck>, Failure> {
     let Some(partitioner) = Partitioner::of(&request.plan.target)? else { return Ok(None) };
     let mut rows: BTreeMap<String, (u64, usize)> = BTreeMap::new();
     for (position, file) in request.files.iter().enumerate() {
@@ -32,15 +36,23 @@ pub(super) fn check(request: &ReadRequest, shape: &TableShape, contents: &Conten
     let tuple = partition_of(shape, file)?;
     let kinds = shape.partition_primitives();
 
-    let chosen = contents.manifests.iter().filter(|manifest| may_contain(&manifest.partitions, &kinds, &tuple)).flat_map(|manifest| &manifest.files);
-    let locations: Vec<String> = chosen.filter(|listed| same(&listed.partition, &tuple)).map(|listed| listed.location.clone()).collect();
+    let chosen = contents
+        .manifests
+        .iter()
+        .filter(|manifest| may_contain(&manifest.partitions, &kinds, &tuple))
+        .flat_map(|manifest| &manifest.files);
+    let locations: Vec<String> =
+        chosen.filter(|listed| same(&listed.partition, &tuple)).map(|listed| listed.location.clone()).collect();
 
     let (columns, partitioner) = partitioner.reduced();
     let names: Vec<&str> = columns.iter().map(|column| request.plan.target.columns[*column].name.as_str()).collect();
     // As the plan has the tuple, so that both sides went through the same form.
-    let tuple_json: Vec<Value> = kinds.iter().zip(&tuple).map(|(kind, value)| value::to_json(kind, value.as_ref())).collect::<Result<_, _>>().map_err(
-        |error| failure::internal("reading a partition", error.to_string()),
-    )?;
+    let tuple_json: Vec<Value> = kinds
+        .iter()
+        .zip(&tuple)
+        .map(|(kind, value)| value::to_json(kind, value.as_ref()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| failure::internal("reading a partition", error.to_string()))?;
     let (mut found, mut strangers) = (0_u64, 0_u64);
     for batch in Scan::of_files(&contents.metadata, locations, Some(&names))? {
         for part in partitioner.split(&batch?)? {
@@ -49,11 +61,20 @@ pub(super) fn check(request: &ReadRequest, shape: &TableShape, contents: &Conten
             strangers += if part.partition == tuple_json { 0 } else { rows };
         }
     }
-    let named = request.plan.target.partitioning.iter().zip(&tuple_json).map(|(field, value)| format!("{} = {value}", field.name));
+    let named = request
+        .plan
+        .target
+        .partitioning
+        .iter()
+        .zip(&tuple_json)
+        .map(|(field, value)| format!("{} = {value}", field.name));
     let partition: Vec<String> = named.collect();
     Ok(Some(RuleCheck {
         rule: "partition".to_owned(),
-        checked: format!("a read of the files of partition {} alone finds the {expected} rows that were written to it", partition.join(", ")),
+        checked: format!(
+            "a read of the files of partition {} alone finds the {expected} rows that were written to it",
+            partition.join(", ")
+        ),
         holds: found == expected && strangers == 0,
         found: match (found == expected, strangers) {
             (true, 0) => String::new(),

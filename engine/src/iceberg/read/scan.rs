@@ -68,13 +68,21 @@ impl Scan {
                 .iter()
                 .map(|name| {
                     let field = all.iter().find(|field| field.name == *name);
-                    field.ok_or_else(|| failure::internal("reading a table", format!("{} has no column {name}", metadata.location())))
+                    field.ok_or_else(|| {
+                        failure::internal("reading a table", format!("{} has no column {name}", metadata.location()))
+                    })
                 })
                 .collect::<Result<_, _>>()?,
         };
         let fields = chosen.iter().map(|field| Ok(Field::new(&field.name, arrow_type(&field.field_type)?, true)));
         let schema = Arc::new(Schema::new(fields.collect::<Result<Fields, Failure>>()?));
-        Ok(Self { schema, ids: chosen.iter().map(|field| field.id).collect(), files: files.into_iter(), current: None, failed: false })
+        Ok(Self {
+            schema,
+            ids: chosen.iter().map(|field| field.id).collect(),
+            files: files.into_iter(),
+            current: None,
+            failed: false,
+        })
     }
 
     /// The schema of the batches.
@@ -88,7 +96,9 @@ impl Scan {
             if let Some(opened) = &mut self.current {
                 if let Some(batch) = opened.reader.next() {
                     let batch = batch.map_err(|error| unreadable(&opened.location, &error))?;
-                    return arrange(&self.schema, &opened.positions, &batch).map(Some).map_err(|error| unreadable(&opened.location, &error));
+                    return arrange(&self.schema, &opened.positions, &batch)
+                        .map(Some)
+                        .map_err(|error| unreadable(&opened.location, &error));
                 }
                 self.current = None;
             }
@@ -103,7 +113,11 @@ impl Scan {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| unreadable(&location, &error))?;
         let roots = roots(builder.parquet_schema(), &self.ids);
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots.iter().flatten().copied());
-        let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|error| unreadable(&location, &error))?;
+        let reader = builder
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(|error| unreadable(&location, &error))?;
         // Projected columns come in the file's order.
         let mut order: Vec<usize> = roots.iter().flatten().copied().collect();
         order.sort_unstable();
@@ -129,14 +143,22 @@ impl Iterator for Scan {
 fn roots(file: &SchemaDescriptor, ids: &[i32]) -> Vec<Option<usize>> {
     let columns = file.root_schema().get_fields();
     ids.iter()
-        .map(|id| columns.iter().position(|column| column.get_basic_info().has_id() && column.get_basic_info().id() == *id))
+        .map(|id| {
+            columns.iter().position(|column| column.get_basic_info().has_id() && column.get_basic_info().id() == *id)
+        })
         .collect()
 }
 
 /// A batch over the scan's columns; a column that the file does not have is null.
-fn arrange(schema: &SchemaRef, positions: &[Option<usize>], batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
+fn arrange(
+    schema: &SchemaRef,
+    positions: &[Option<usize>],
+    batch: &RecordBatch,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
     let columns = schema.fields().iter().zip(positions).map(|(field, position)| match position {
-        Some(position) if batch.column(*position).data_type() == field.data_type() => Ok(batch.column(*position).clone()),
+        Some(position) if batch.column(*position).data_type() == field.data_type() => {
+            Ok(batch.column(*position).clone())
+        }
         // The same values: only the labels of nested fields and the spelling of UTC differ.
         Some(position) => cast(batch.column(*position), field.data_type()),
         None => Ok(new_null_array(field.data_type(), batch.num_rows())),
@@ -148,7 +170,8 @@ fn arrange(schema: &SchemaRef, positions: &[Option<usize>], batch: &RecordBatch)
 
 /// The Arrow type of a table's column, as [`types::arrow_type`] gives it to columns of plans.
 fn arrow_type(kind: &Type) -> Result<ArrowType, Failure> {
-    let known = plan_type(kind).ok_or_else(|| failure::internal("reading a table", format!("{kind} is no type that Skein writes")))?;
+    let known = plan_type(kind)
+        .ok_or_else(|| failure::internal("reading a table", format!("{kind} is no type that Skein writes")))?;
     Ok(types::arrow_type(&known))
 }
 
@@ -171,11 +194,14 @@ fn plan_type(kind: &Type) -> Option<DataType> {
             _ => return None,
         },
         Type::List(list) => DataType::Array(Box::new(plan_type(&list.element_field.field_type)?)),
-        Type::Map(map) => {
-            DataType::Map(Box::new(plan_type(&map.key_field.field_type)?), Box::new(plan_type(&map.value_field.field_type)?))
-        }
+        Type::Map(map) => DataType::Map(
+            Box::new(plan_type(&map.key_field.field_type)?),
+            Box::new(plan_type(&map.value_field.field_type)?),
+        ),
         Type::Struct(parts) => {
-            let field = |field: &NestedFieldRef| Some(StructField { name: field.name.clone(), data_type: plan_type(&field.field_type)? });
+            let field = |field: &NestedFieldRef| {
+                Some(StructField { name: field.name.clone(), data_type: plan_type(&field.field_type)? })
+            };
             DataType::Struct(parts.fields().iter().map(field).collect::<Option<_>>()?)
         }
     })

@@ -27,8 +27,11 @@ fn staged(target: PlanTarget, rows: i64) -> Staged {
     let plan = Arc::new(fixture::plan(target, folder.path()));
     let files = Files::new(Arc::default());
     let batches = [fixture::rows(&plan, 0, rows / 3), fixture::rows(&plan, rows / 3, rows - rows / 3)];
-    let staged: Vec<StagedFile> =
-        batches.iter().enumerate().flat_map(|(number, batch)| fixture::write(&files, &plan, number as u32, batch)).collect();
+    let staged: Vec<StagedFile> = batches
+        .iter()
+        .enumerate()
+        .flat_map(|(number, batch)| fixture::write(&files, &plan, number as u32, batch))
+        .collect();
     let table = stage(&files, &fixture::stage_request(&plan, staged.clone())).unwrap();
     let rows = concat_batches(&batches[0].schema(), &batches).unwrap();
     Staged { _folder: folder, plan, table, files: staged, rows }
@@ -36,7 +39,12 @@ fn staged(target: PlanTarget, rows: i64) -> Staged {
 
 impl Staged {
     fn request(&self) -> ReadRequest {
-        ReadRequest { plan: self.plan.clone(), table: self.table.clone(), files: Arc::new(self.files.clone()), memory_bytes: 1 << 30 }
+        ReadRequest {
+            plan: self.plan.clone(),
+            table: self.table.clone(),
+            files: Arc::new(self.files.clone()),
+            memory_bytes: 1 << 30,
+        }
     }
 
     fn scan(&self) -> RecordBatch {
@@ -50,8 +58,11 @@ impl Staged {
 fn partitioned() -> PlanTarget {
     let mut target = fixture::all_types();
     target.partitioning = vec![
-        fixture::field("d9", "identity", "d9"), fixture::field("ts", "day", "ts_day"), fixture::field("s", "truncate[2]", "s_trunc"),
-        fixture::field("d38", "bucket[2]", "d38_bucket"), fixture::field("tz", "hour", "tz_hour"),
+        fixture::field("d9", "identity", "d9"),
+        fixture::field("ts", "day", "ts_day"),
+        fixture::field("s", "truncate[2]", "s_trunc"),
+        fixture::field("d38", "bucket[2]", "d38_bucket"),
+        fixture::field("tz", "hour", "tz_hour"),
     ];
     target
 }

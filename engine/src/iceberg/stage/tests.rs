@@ -53,7 +53,10 @@ fn the_metadata_has_what_the_plan_and_the_caller_say() {
     assert_eq!(Hash256::of(&bytes), table.metadata_hash);
     let metadata: TableMetadata = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(metadata.uuid(), request.uuid.0);
-    assert_eq!((metadata.last_column_id(), metadata.last_updated_ms(), metadata.last_sequence_number()), (4, 1_700_000_000_000, 1));
+    assert_eq!(
+        (metadata.last_column_id(), metadata.last_updated_ms(), metadata.last_sequence_number()),
+        (4, 1_700_000_000_000, 1)
+    );
     assert_eq!(metadata.properties()["write.parquet.compression-codec"], "zstd");
     let summary = &metadata.current_snapshot().unwrap().summary().additional_properties;
     assert_eq!((summary["added-records"].as_str(), summary["total-records"].as_str()), ("50", "50"));
@@ -77,13 +80,19 @@ fn bounds_enclose_every_value_of_the_file() {
         let array = rows.column(position);
         assert_eq!(found.null_counts[&field.id], array.null_count() as u64, "{}", field.name);
         assert_eq!(found.value_counts[&field.id], 200);
-        let bound = |bytes: &Vec<u8>| iceberg::spec::Datum::try_from_bytes(bytes, kind.clone()).unwrap().literal().clone();
-        let (low, high) = (bound(&found.lower[&field.id]), bound(&found.upper[&field.id]));
+        let bound =
+            |bytes: &Vec<u8>| iceberg::spec::Datum::try_from_bytes(bytes, kind.clone()).unwrap().literal().clone();
+        let (low, high) = (bound(&found.lower[&field.id]), found.upper.get(&field.id).map(bound));
+        assert_eq!(high.is_none(), matches!(kind, PrimitiveType::Float | PrimitiveType::Double));
         for row in 0..200 {
             let Some(value) = value::from_arrow(kind, array.as_ref(), row).unwrap() else { continue };
             if !value.is_nan() {
                 assert!(crate::iceberg::bounds::compare(&low, &value).is_le(), "{}: {low:?} {value:?}", field.name);
-                assert!(crate::iceberg::bounds::compare(&high, &value).is_ge(), "{}: {high:?} {value:?}", field.name);
+                assert!(
+                    high.as_ref().is_none_or(|high| crate::iceberg::bounds::compare(high, &value).is_ge()),
+                    "{}: {high:?} {value:?}",
+                    field.name
+                );
             }
         }
         if *kind == PrimitiveType::String {
@@ -92,7 +101,10 @@ fn bounds_enclose_every_value_of_the_file() {
     }
     // Inside lists and maps there are sizes only; a struct's fields are like columns.
     let names = |name: &str| shape.schema.field_id_by_name(name).unwrap();
-    assert!(found.column_sizes.contains_key(&names("tags.element")) && !found.value_counts.contains_key(&names("tags.element")));
+    assert!(
+        found.column_sizes.contains_key(&names("tags.element"))
+            && !found.value_counts.contains_key(&names("tags.element"))
+    );
     assert!(found.lower.contains_key(&names("nested.x")) && !found.lower.contains_key(&names("nested.y.element.z")));
     assert!(found.column_sizes.len() > ids);
 }
@@ -105,7 +117,8 @@ fn many_files_are_spread_over_manifests() {
     let wide = fixture::plan(fixture::target(&columns), folder.path());
     let narrow = Arc::new(fixture::plan(fixture::target(&[("c0", "int")]), folder.path()));
     let files = Files::new(Arc::default());
-    let staged: Vec<StagedFile> = (0..40).flat_map(|number| fixture::write(&files, &narrow, number, &fixture::rows(&narrow, 0, 2))).collect();
+    let staged: Vec<StagedFile> =
+        (0..40).flat_map(|number| fixture::write(&files, &narrow, number, &fixture::rows(&narrow, 0, 2))).collect();
     let table = stage(&files, &fixture::stage_request(&Arc::new(wide), staged)).unwrap();
     let contents = Contents::read(&table.metadata_location).unwrap();
     let counts: Vec<usize> = contents.manifests.iter().map(|manifest| manifest.files.len()).collect();
@@ -128,6 +141,187 @@ fn a_staged_file_that_is_missing_or_longer_is_refused() {
     }
     fs::write(&staged[0].location, "no parquet at all, but long enough to have a footer").unwrap();
     let bytes = fs::metadata(&staged[0].location).unwrap().len();
-    let failure = stage(&files, &fixture::stage_request(&plan, vec![StagedFile { bytes, ..staged[0].clone() }])).unwrap_err();
+    let failure =
+        stage(&files, &fixture::stage_request(&plan, vec![StagedFile { bytes, ..staged[0].clone() }])).unwrap_err();
     assert_eq!(failure.code(), Code::StagedFileChanged);
 }
+
+// HAND-BEGIN
+#[test]
+#[ignore]
+fn hand_made_warehouse() {
+    use crate::iceberg::catalog::Catalog;
+    use skein_protocol::data_plane::*;
+    use skein_protocol::ids::*;
+    let folder = std::path::PathBuf::from(std::env::var("SKEIN_HAND").unwrap());
+    let files = Files::new(Arc::default());
+    let catalog = Catalog::new(files.clone(), folder.join("catalog.sqlite"), "skein");
+    let put = |name: &str, mut target: skein_protocol::plan::PlanTarget, rows: i64| {
+        target.name = TableName::new("db", name);
+        let mut plan = fixture::plan(target, &folder.join("ware house#1%20"));
+        plan.migration = MigrationId::derive(&PolicyName::from("p"), Generation(1), &TableName::new("old", name));
+        let plan = Arc::new(plan);
+        let staged = if rows == 0 {
+            vec![]
+        } else {
+            let mut all = fixture::write(&files, &plan, 0, &fixture::rows(&plan, 0, rows / 2));
+            all.extend(fixture::write(&files, &plan, 1, &fixture::rows(&plan, rows / 2, rows - rows / 2)));
+            all
+        };
+        let start = std::time::Instant::now();
+        let table = stage(&files, &fixture::stage_request(&plan, staged.clone())).unwrap();
+        let staged_at = start.elapsed();
+        let got = catalog
+            .register(&RegisterRequest {
+                connection: ConnectionName::from("lake"),
+                name: plan.target.name.clone(),
+                metadata_location: table.metadata_location.clone(),
+                replacing: None,
+            })
+            .unwrap();
+        let registered_at = start.elapsed();
+        let reading = crate::iceberg::read::read_staged(&ReadRequest {
+            plan: plan.clone(),
+            table: table.clone(),
+            files: Arc::new(staged),
+            memory_bytes: 1 << 30,
+        })
+        .unwrap();
+        println!(
+            "{name} {got:?} stage {staged_at:?} +register {registered_at:?} read {:?} {reading:?}",
+            start.elapsed()
+        );
+        plan
+    };
+    put("plain", fixture::all_types(), 500);
+    put("empty", fixture::all_types(), 0);
+    let mut target = fixture::all_types();
+    target.partitioning = vec![
+        fixture::field("ts", "day", "ts_day"),
+        fixture::field("s", "truncate[2]", "s_trunc"),
+        fixture::field("d38", "bucket[3]", "d38_bucket"),
+    ];
+    put("parts", target, 200);
+    let mut target = fixture::all_types();
+    let names: Vec<String> = target.columns.iter().take(13).map(|c| c.name.clone()).collect();
+    target.partitioning = names.iter().map(|n| fixture::field(n, "identity", n)).collect();
+    put("everything", target, 60);
+    for (t, cols) in [
+        ("year", ["day", "ts", "tz"].as_slice()),
+        ("month", &["day", "ts", "tz"]),
+        ("day", &["day", "ts", "tz"]),
+        ("hour", &["ts", "tz"]),
+        ("bucket[5]", &["i", "l", "d9", "d18", "d38", "s", "bin", "day", "ts", "tz"]),
+        ("truncate[7]", &["i", "l", "d9", "d18", "d38", "s", "bin"]),
+    ] {
+        let mut target = fixture::all_types();
+        let word = t.split('[').next().unwrap();
+        target.partitioning = cols.iter().map(|c| fixture::field(c, t, &format!("{c}_{word}"))).collect();
+        put(&format!("by_{word}"), target, 300);
+    }
+    let mut target = fixture::target(&[("größe", "int"), ("a b", "string"), ("n", "bigint")]);
+    target.partitioning = vec![fixture::field("größe", "identity", "größe"), fixture::field("a b", "identity", "a b")];
+    put("odd", target, 30);
+    let plan = put("gone", fixture::all_types(), 5);
+    let tomb = crate::iceberg::tombstone::stage_tombstone(
+        &files,
+        &TombstoneRequest {
+            plan: plan.clone(),
+            run: Run(1),
+            epoch: Epoch(1),
+            attempt: Attempt(1),
+            uuid: TableUuid::tombstone(plan.migration, Run(1)),
+            at_millis: 1_700_000_000_000,
+        },
+    )
+    .unwrap();
+    let found = catalog.location(&plan.target.name).unwrap().unwrap();
+    println!(
+        "{:?}",
+        catalog
+            .replace(&ReplaceRequest {
+                connection: ConnectionName::from("lake"),
+                name: plan.target.name.clone(),
+                expected: found,
+                replacement: Some(tomb)
+            })
+            .unwrap()
+    );
+}
+#[test]
+#[ignore]
+fn hand_made_speed() {
+    use crate::iceberg::catalog::Catalog;
+    use skein_protocol::data_plane::*;
+    use skein_protocol::ids::*;
+    let cpu = || {
+        let s = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        s.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e6
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let counter = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let files = Files::new(counter);
+    let catalog = Catalog::new(files.clone(), folder.path().join("catalog.sqlite"), "skein");
+    let (mut write, mut st, mut re, mut lo, mut rd, mut tot) = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0);
+    let n = 500;
+    let start = std::time::Instant::now();
+    for i in 0..n {
+        let mut target = fixture::target(&[
+            ("a", "bigint"),
+            ("b", "string"),
+            ("c", "double"),
+            ("d", "timestamp"),
+            ("e", "int"),
+            ("f", "string"),
+            ("g", "decimal(10,2)"),
+            ("h", "date"),
+        ]);
+        target.name = TableName::new("db", format!("t{i}"));
+        let plan = Arc::new(fixture::plan(target, folder.path()));
+        let c0 = cpu();
+        let staged = fixture::write(&files, &plan, 0, &fixture::rows(&plan, 0, 300));
+        let c1 = cpu();
+        let table = stage(&files, &fixture::stage_request(&plan, staged.clone())).unwrap();
+        let c2 = cpu();
+        let _ = catalog.load(&plan.target.name).unwrap();
+        catalog
+            .register(&RegisterRequest {
+                connection: ConnectionName::from("lake"),
+                name: plan.target.name.clone(),
+                metadata_location: table.metadata_location.clone(),
+                replacing: None,
+            })
+            .unwrap();
+        let c3 = cpu();
+        let _ = catalog.load(&plan.target.name).unwrap();
+        let c4 = cpu();
+        let reading = crate::iceberg::read::read_staged(&ReadRequest {
+            plan: plan.clone(),
+            table: table.clone(),
+            files: Arc::new(staged),
+            memory_bytes: 1 << 30,
+        })
+        .unwrap();
+        assert!(reading.file_differences.is_empty());
+        let c5 = cpu();
+        write += c1 - c0;
+        st += c2 - c1;
+        re += c3 - c2;
+        lo += c4 - c3;
+        rd += c5 - c4;
+        tot += c5 - c0;
+    }
+    let n = n as f64;
+    println!(
+        "SPEED ms cpu per table: write {:.3} stage {:.3} register {:.3} load {:.3} read {:.3} total {:.3}; wall {:?}; fsyncs per table {}",
+        write / n,
+        st / n,
+        re / n,
+        lo / n,
+        rd / n,
+        tot / n,
+        start.elapsed() / 500,
+        files.fsyncs() as f64 / n
+    );
+}
+// HAND-END

@@ -80,7 +80,9 @@ pub(super) fn choose(columns: &[(String, DataType)], sample: &Sample, hints: &[H
     match readable {
         Matching::One(order) => return found(order, "no other order lets every value be read as its column's type"),
         Matching::None => {
-            return Err("under no order of the columns can all sampled values be read as their column's type".to_owned());
+            return Err(
+                "under no order of the columns can all sampled values be read as their column's type".to_owned()
+            );
         }
         Matching::Many => {}
     }

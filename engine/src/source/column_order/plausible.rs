@@ -156,7 +156,7 @@ fn is_java_float(text: &[u8], most_digits: usize) -> bool {
 fn is_base64(text: &[u8]) -> bool {
     let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
     let plain = &text[..text.len() - padding];
-    text.len() % 4 == 0
+    text.len().is_multiple_of(4)
         && padding <= 2
         && plain.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }

@@ -20,6 +20,8 @@ use super::super::calendar::WriterCalendar;
 const FOOTER_THREADS: usize = 4;
 /// Below this many files a thread is not worth its start.
 const FILES_A_THREAD: usize = 16;
+/// Most schemas that are looked through for each file.
+const MAX_SHARED_SCHEMAS: usize = 64;
 
 /// What one file's footer tells.
 #[derive(Debug, Clone)]
@@ -59,15 +61,16 @@ impl From<ParquetError> for FooterError {
 pub(in crate::source) fn footers(paths: &[&Path]) -> Vec<Result<Footer, FooterError>> {
     let threads = (paths.len() / FILES_A_THREAD).clamp(1, FOOTER_THREADS);
     if threads == 1 {
-        return paths.iter().map(|path| footer(path)).collect();
+        let mut shapes = Shapes::default();
+        return paths.iter().map(|path| footer(path, &mut shapes)).collect();
     }
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut done = Vec::new();
+        let (mut done, mut shapes) = (Vec::new(), Shapes::default());
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(index) else { return done };
-            done.push((index, footer(path)));
+            done.push((index, footer(path, &mut shapes)));
         }
     };
     let mut all: Vec<_> = std::thread::scope(|scope| {
@@ -81,7 +84,23 @@ pub(in crate::source) fn footers(paths: &[&Path]) -> Vec<Result<Footer, FooterEr
     all.into_iter().map(|(_, footer)| footer).collect()
 }
 
-fn footer(path: &Path) -> Result<Footer, FooterError> {
+/// Schemas that were met: most files of a table have the same, which is then held in memory once.
+#[derive(Default)]
+struct Shapes(Vec<SchemaDescPtr>);
+
+impl Shapes {
+    fn shared(&mut self, schema: SchemaDescPtr) -> SchemaDescPtr {
+        if let Some(known) = self.0.iter().rev().find(|known| known.root_schema() == schema.root_schema()) {
+            return Arc::clone(known);
+        }
+        if self.0.len() < MAX_SHARED_SCHEMAS {
+            self.0.push(Arc::clone(&schema));
+        }
+        schema
+    }
+}
+
+fn footer(path: &Path, shapes: &mut Shapes) -> Result<Footer, FooterError> {
     let file = File::open(path)?;
     let metadata = guarded(|| load(&file, ParquetStatisticsPolicy::SkipAll))?;
     let groups = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()));
@@ -91,7 +110,7 @@ fn footer(path: &Path) -> Result<Footer, FooterError> {
     let about = metadata.file_metadata();
     Ok(Footer {
         row_groups,
-        schema: about.schema_descr_ptr(),
+        schema: shapes.shared(about.schema_descr_ptr()),
         calendar: WriterCalendar::of(about.created_by(), about.key_value_metadata()),
     })
 }

@@ -36,7 +36,9 @@ pub(super) fn apply(state: &mut State, index: u64, proposal: &Proposal<Entry>) -
         Entry::Refused { fence, refusal, problem } => progress::refused(state, stamp, *fence, *refusal, problem),
         Entry::Approved(items) => Ok(requests::approved(state, stamp, items)),
         Entry::Rejected { items, reason } => Ok(requests::rejected(state, stamp, items, reason)),
-        Entry::BatchStarted { fence, batch, attempt } => progress::batch_started(state, stamp, *fence, *batch, *attempt),
+        Entry::BatchStarted { fence, batch, attempt } => {
+            progress::batch_started(state, stamp, *fence, *batch, *attempt)
+        }
         Entry::BatchDone { fence, batch, attempt, result, totals } => {
             progress::batch_done(state, stamp, *fence, *batch, *attempt, (*result, *totals))
         }
@@ -212,7 +214,8 @@ impl State {
         if let Some(what) = said {
             remember(migration, stamp, what);
         }
-        let (claims, key) = (migration.claims_target(), (migration.target_connection.clone(), migration.target.clone()));
+        let (claims, key) =
+            (migration.claims_target(), (migration.target_connection.clone(), migration.target.clone()));
         if !claims && self.claims.get(&key) == Some(&id) {
             self.claims.remove(&key);
         }

@@ -34,8 +34,7 @@ pub(super) fn planned(state: &mut State, stamp: Stamp<'_>, fence: Fence, plan: &
         return Err(wrong_phase(migration, "plan"));
     }
     state.change(fence.migration, stamp, |migration| {
-        migration.stages =
-            plan.batches.iter().map(|count| vec![BatchState::default(); *count as usize]).collect();
+        migration.stages = plan.batches.iter().map(|count| vec![BatchState::default(); *count as usize]).collect();
         let approved = migration.approved.as_ref().is_some_and(|(hash, ..)| *hash == plan.hash);
         let short = plan.hash.short();
         migration.plan = Some(plan.clone());

@@ -69,23 +69,17 @@ pub(super) fn tombstone_staged(state: &mut State, stamp: Stamp<'_>, fence: Fence
     Ok(Answer::Applied)
 }
 
-pub(super) fn withdrawn(
-    state: &mut State,
-    stamp: Stamp<'_>,
-    fence: Fence,
-    tombstone: bool,
-    until: u64,
-) -> Applied {
+pub(super) fn withdrawn(state: &mut State, stamp: Stamp<'_>, fence: Fence, tombstone: bool, until: u64) -> Applied {
     let migration = state.fenced(fence)?;
     if migration.phase != Phase::RollingBack {
         return Err(wrong_phase(migration, "withdrawal"));
     }
     state.change(fence.migration, stamp, |migration| {
-        migration.tombstone = migration
-            .tombstone
-            .take()
-            .filter(|_| tombstone)
-            .map(|standing| Tombstone { placed: true, until, ..standing });
+        migration.tombstone = migration.tombstone.take().filter(|_| tombstone).map(|standing| Tombstone {
+            placed: true,
+            until,
+            ..standing
+        });
         migration.phase = match migration.withdrawing {
             Some(WithdrawReason::Rollback) | None => Phase::RolledBack,
             Some(WithdrawReason::Cancel) => Phase::Cancelled,

@@ -1,6 +1,6 @@
 //! What people ask for: approvals, rejections, pause, resume, cancel, retry, rollback.
 
-use super::{Stamp, enter, next_run, pause, end_unpublished, progress, unknown, wrong_phase};
+use super::{Stamp, end_unpublished, enter, next_run, pause, progress, unknown, wrong_phase};
 use crate::hash::Hash256;
 use crate::ids::MigrationId;
 use crate::ledger::entry::{Answer, Request};
@@ -21,12 +21,7 @@ pub(super) fn approved(state: &mut State, stamp: Stamp<'_>, items: &[(MigrationI
     })
 }
 
-pub(super) fn rejected(
-    state: &mut State,
-    stamp: Stamp<'_>,
-    items: &[(MigrationId, Hash256)],
-    reason: &str,
-) -> Answer {
+pub(super) fn rejected(state: &mut State, stamp: Stamp<'_>, items: &[(MigrationId, Hash256)], reason: &str) -> Answer {
     each(state, items, |state, (id, hash)| {
         let migration = state.migrations.get(id).ok_or_else(|| unknown(*id))?;
         waits_for(migration, hash, "rejection")?;
@@ -78,7 +73,12 @@ pub(super) fn requested(
         state.change(*id, stamp, |migration| {
             let said = match request {
                 Request::Pause => {
-                    let problem = Problem::new(Code::ByRequest, "pause", with_reason("a person asked for it", reason), "resume it");
+                    let problem = Problem::new(
+                        Code::ByRequest,
+                        "pause",
+                        with_reason("a person asked for it", reason),
+                        "resume it",
+                    );
                     pause(migration, problem);
                     "paused by request"
                 }
@@ -100,7 +100,8 @@ pub(super) fn requested(
 }
 
 fn pausable(migration: &Migration) -> Result<(), Problem> {
-    let allowed = migration.phase.is_active() && migration.phase != Phase::RollingBack || migration.phase == Phase::Approval;
+    let allowed =
+        migration.phase.is_active() && migration.phase != Phase::RollingBack || migration.phase == Phase::Approval;
     if allowed { Ok(()) } else { Err(wrong_phase(migration, "pause")) }
 }
 

@@ -1,12 +1,12 @@
 //! One test's world: a legacy warehouse, a lake with its catalog, a node's folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Node, Options, Readers};
+use super::{Cli, Node, Options, Readers, until};
 
 /// Folders of one test; they go when it ends.
 #[derive(Debug)]
@@ -112,17 +112,32 @@ impl World {
         assert_eq!(report["totals"]["agree"], report["totals"]["tables"], "{report:#}");
     }
 
-    /// Files below the lake that no visible table refers to.
-    #[track_caller]
-    pub(crate) fn orphans(&self) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = contents(&self.lake()).into_keys().collect();
-        for (_, table) in self.tables().as_object().expect("tables have names") {
-            let referred: Vec<&Path> =
-                table["files"].as_array().expect("a list").iter().filter_map(Value::as_str).map(Path::new).collect();
-            files.retain(|file| !referred.contains(&file.as_path()));
-        }
-        files
+    /// Waits until nothing is left of what the present runs staged but what a visible table refers to. (What earlier runs
+    /// recorded stays: somebody may still read a table that was taken back.)
+    pub(crate) fn assert_collected(&self, cli: &Cli) {
+        let tables = self.tables();
+        let tables = tables.as_object().expect("tables have names").values();
+        let referred: HashSet<PathBuf> = tables
+            .flat_map(|table| table["files"].as_array().expect("a list"))
+            .filter_map(|file| file.as_str().map(PathBuf::from))
+            .collect();
+        let list = cli.document(&["list", "--superseded"]);
+        let rows = list["items"].as_array().expect("a list");
+        let present: HashSet<(String, String)> =
+            rows.iter().map(|row| (row["id"].as_str().expect("an id").to_owned(), row["run"].to_string())).collect();
+        until("everything that nothing refers to is removed", || {
+            let staged = contents(&self.lake()).into_keys();
+            let mut orphans = staged.filter(|file| is_of(file, &present) && !referred.contains(file));
+            orphans.next().is_none().then_some(())
+        });
     }
+}
+
+/// Whether a file was staged by one of these runs: it lies in `…/<migration>/<run>/`.
+fn is_of(file: &Path, runs: &HashSet<(String, String)>) -> bool {
+    let mut names = file.iter().rev().skip(1).map(|name| name.to_string_lossy().into_owned());
+    let (Some(run), Some(migration)) = (names.next(), names.next()) else { return false };
+    runs.contains(&(migration, run))
 }
 
 fn text(path: &Path) -> String {
