@@ -56,6 +56,8 @@ fn tables_of_hive_and_spark_migrate_and_equal_what_spark_counted_and_others_are_
     let (code, report) = world.readers.run("read_table.py", &arguments, "");
     assert_eq!(code, 0, "{report}");
     // Parquet tables are compared row by row as well; the readers have no parser for Hive's text.
-    let parquet = ["airings", "buckets", "codes", "silence", "towns"].map(|name| format!("{DATABASE}.{name}"));
+    let parquet = ["airings", "buckets", "silence", "towns"].map(|name| format!("{DATABASE}.{name}"));
     world.agrees(&parquet.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    // Hive's writer leaves the padding of char(5) away, and every reader of Hive gives it back.
+    world.agrees(&["radio.codes"], &["--sql", "SELECT * REPLACE (rpad(flag, 5, ' ') AS flag) FROM source"]);
 }
