@@ -71,12 +71,21 @@ impl Scenario {
 
     /// Plans a migration: so many batches in one stage, so many seconds.
     pub(crate) fn plan(&mut self, id: MigrationId, batches: u32, seconds: u64) {
+        self.plan_with(id, vec![batches], seconds);
+    }
+
+    /// Plans a migration with so many batches in each stage.
+    pub(crate) fn plan_stages(&mut self, id: MigrationId, batches: Vec<u32>) {
+        self.plan_with(id, batches, 1);
+    }
+
+    fn plan_with(&mut self, id: MigrationId, batches: Vec<u32>, seconds: u64) {
         let fence = self.fence(id);
         self.fact(Entry::PreparationStarted(vec![fence]));
         let plan = PlanSummary {
             hash: Hash256::of(id.to_string().as_bytes()),
             strategy: "copy".to_owned(),
-            batches: vec![batches],
+            batches,
             rows: Some(10),
             bytes: 100,
             seconds,

@@ -48,6 +48,23 @@ fn a_tombstone_is_taken_away_when_its_time_is_over_and_not_before() {
 }
 
 #[test]
+fn what_earlier_stages_wrote_is_removed_once_the_table_is_published() {
+    let (mut scenario, id) = one();
+    scenario.plan_stages(id, vec![1, 1]);
+    for stage in 0..2 {
+        let batch = BatchId { stage: StageNo(stage), batch: BatchNo(0) };
+        let attempt = scenario.migration(id).next_attempt;
+        scenario.fact(Entry::BatchStarted { fence: scenario.fence(id), batch, attempt });
+        scenario.finish(id, (batch, attempt));
+    }
+    let metadata_location = scenario.intend(id).metadata_location;
+    scenario.fact(Entry::Committed { fence: scenario.fence(id), metadata_location });
+    assert_eq!(next(scenario.migration(id), 0), Step::Collect);
+    scenario.fact(Entry::Collected { fence: scenario.fence(id), files: 1, bytes: 1 });
+    assert_eq!(next(scenario.migration(id), 0), Step::Wait);
+}
+
+#[test]
 fn a_batch_is_wanted_until_its_hand_out_ends() {
     let (mut scenario, id) = one();
     scenario.plan(id, 2, 1);

@@ -55,11 +55,14 @@ impl Worker {
         }
     }
 
-    /// Every file in a recorded batch of any stage, in the intent, or in a tombstone.
+    /// Every file in a recorded batch, in the intent, or in a tombstone. An intended table refers to what its last stage
+    /// wrote: nobody needs the files of the stages before it any more.
     async fn files_to_keep(&self) -> Result<Vec<String>, DocumentError> {
         let stages = self.core.ledger.read(|state| state.migration(self.brief.id).map_or(0, |one| one.stages.len()));
+        let stages = u32::try_from(stages).unwrap_or(u32::MAX);
+        let first = if self.brief.intent.is_some() { stages.saturating_sub(1) } else { 0 };
         let mut keep = Vec::new();
-        for stage in 0..u32::try_from(stages).unwrap_or(u32::MAX) {
+        for stage in first..stages {
             let results = self.load_results(StageNo(stage)).await?;
             keep.extend(results.into_iter().flat_map(|result| result.files).map(|file| file.location));
         }

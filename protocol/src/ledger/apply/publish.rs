@@ -51,6 +51,8 @@ pub(super) fn committed(state: &mut State, stamp: Stamp<'_>, fence: Fence, locat
         migration.committed_at = Some(stamp.at_millis);
         // A tombstone of an earlier run was replaced in the same step.
         migration.tombstone = None;
+        // The table refers to what the last stage wrote; what the earlier ones found out has served its purpose.
+        migration.uncollected |= migration.stages.len() > 1;
         Some(format!("published as {}", migration.target))
     });
     Ok(Answer::Applied)
