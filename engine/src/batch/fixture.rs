@@ -105,6 +105,7 @@ impl Warehouse {
 
     /// Runs all stages; each batch's evidence must hold.
     pub(crate) fn try_run(&self, plan: &Arc<Plan>) -> Result<Ran, Failure> {
+        self.clear_lake();
         let mut ran = Ran { files: Vec::new(), results: Vec::new(), all: Vec::new() };
         for (number, stage) in (0..).zip(&plan.stages) {
             let prior = Arc::new(std::mem::take(&mut ran.files));
@@ -130,13 +131,17 @@ impl Warehouse {
         prior: &Arc<Vec<StagedFile>>,
     ) -> Result<BatchResult, Failure> {
         let request = request(plan, batch, prior);
-        self.with(&request, run_batch)
+        self.with_cancel(&request, &Cancel::default(), run_batch)
     }
 
     pub(crate) fn with<T>(&self, request: &BatchRequest, work: impl FnOnce(&Work<'_>) -> T) -> T {
-        // Files of an earlier run of the same plan are in the way of its names.
-        let _ = fs::remove_dir_all(self.folder.path().join("lake"));
+        self.clear_lake();
         self.with_cancel(request, &Cancel::default(), work)
+    }
+
+    /// Files of an earlier run of the same plan are in the way of its names.
+    fn clear_lake(&self) {
+        let _ = fs::remove_dir_all(self.folder.path().join("lake"));
     }
 
     pub(crate) fn with_cancel<T>(

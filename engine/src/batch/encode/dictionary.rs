@@ -15,6 +15,9 @@ const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 const KEY_BYTES: usize = 16;
 /// No entry.
 const EMPTY: u32 = u32::MAX;
+/// Values that are looked up together. Their slots are fetched before any of them is compared: a comparison that is
+/// guessed wrong would throw away fetches that others have begun, and large tables do not lie in the nearest cache.
+const TOGETHER: usize = 32;
 
 /// The slot of a key in a table of `1 << (64 - shift)` slots, for the key's `hash`.
 fn slot_of(hash: u64, shift: u32) -> usize {
@@ -47,9 +50,30 @@ impl Words {
         &self.words
     }
 
+    /// Appends the indexes of `values` to `out`.
+    pub(super) fn extend<W: Copy + Into<u64>>(&mut self, values: &[W], out: &mut Vec<u32>) {
+        out.reserve(values.len());
+        let mut found = [EMPTY; TOGETHER];
+        let mut there = [0; TOGETHER];
+        for values in values.chunks(TOGETHER) {
+            let mask = self.slots.len() - 1;
+            for (found, value) in found.iter_mut().zip(values) {
+                *found = self.slots[slot_of(fold((*value).into()), self.shift) & mask];
+            }
+            for (there, found) in there.iter_mut().zip(&found[..values.len()]) {
+                *there = self.words.get(*found as usize).copied().unwrap_or(0);
+            }
+            for ((value, found), there) in values.iter().zip(found).zip(there) {
+                let value = (*value).into();
+                // Entries stay where they are, so what was found before an insertion is right after it.
+                let hit = there == value && found != EMPTY;
+                out.push(if hit { found } else { self.index(value) });
+            }
+        }
+    }
+
     /// The index of `word`, which is new or was there.
-    #[inline]
-    pub(super) fn index(&mut self, word: u64) -> u32 {
+    fn index(&mut self, word: u64) -> u32 {
         let mask = self.slots.len() - 1;
         let mut slot = slot_of(fold(word), self.shift);
         loop {
@@ -88,7 +112,7 @@ pub(super) struct Texts {
 }
 
 /// Equal for equal values; for values of up to [`KEY_BYTES`], for these only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Key {
     first: u64,
     last: u64,
@@ -152,10 +176,34 @@ impl Texts {
         &self.page[key.start as usize..][..key.length as usize]
     }
 
+    /// Appends the indexes of the values between `offsets` of `data` to `out`.
+    pub(super) fn extend(&mut self, offsets: &[i32], data: &[u8], out: &mut Vec<u32>) {
+        let rows = offsets.len().saturating_sub(1);
+        out.reserve(rows);
+        let value = |row: usize| &data[offsets[row] as usize..offsets[row + 1] as usize];
+        let mut keys = [Key::default(); TOGETHER];
+        let mut found = [EMPTY; TOGETHER];
+        let mut hits = [false; TOGETHER];
+        for from in (0..rows).step_by(TOGETHER) {
+            let count = TOGETHER.min(rows - from);
+            let mask = self.slots.len() - 1;
+            for (at, (key, found)) in keys.iter_mut().zip(&mut found).take(count).enumerate() {
+                *key = Key::of(value(from + at));
+                *found = self.slots[slot_of(key.hash(), self.shift) & mask];
+            }
+            for ((hit, key), found) in hits.iter_mut().zip(&keys).zip(&found).take(count) {
+                *hit = self.keys.get(*found as usize).is_some_and(|there| there.matches(key));
+            }
+            for at in 0..count {
+                let value = value(from + at);
+                let hit = hits[at] && (value.len() <= KEY_BYTES || self.value(&self.keys[found[at] as usize]) == value);
+                out.push(if hit { found[at] } else { self.index(keys[at], value) });
+            }
+        }
+    }
+
     /// The index of `value`, which is new or was there.
-    #[inline]
-    pub(super) fn index(&mut self, value: &[u8]) -> u32 {
-        let key = Key::of(value);
+    fn index(&mut self, key: Key, value: &[u8]) -> u32 {
         let mask = self.slots.len() - 1;
         let mut slot = slot_of(key.hash(), self.shift);
         loop {

@@ -212,7 +212,7 @@ fn append_words<W: Copy + Into<u64>>(
     match dictionary {
         Some(Dictionary::Words(dictionary)) => {
             let indexes = &mut page.indexes;
-            runs.each(|from, to| indexes.extend(words[from..to].iter().map(|word| dictionary.index((*word).into()))));
+            runs.each(|from, to| dictionary.extend(&words[from..to], indexes));
         }
         _ => {
             let plain = page.plain();
@@ -236,7 +236,7 @@ fn append_bytes(
     let value = |row: usize| &data[offsets[row].as_usize()..offsets[row + 1].as_usize()];
     if let Some(Dictionary::Texts(dictionary)) = dictionary {
         let indexes = &mut page.indexes;
-        runs.each(|from, to| indexes.extend((from..to).map(|row| dictionary.index(value(row)))));
+        runs.each(|from, to| dictionary.extend(&offsets[from..=to], data, indexes));
         return;
     }
     let plain = page.plain();

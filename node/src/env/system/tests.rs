@@ -40,7 +40,7 @@ fn node_files_are_replaced_whole_and_keep_their_mode() {
     files.write("public", b"p", FileMode::Shared).unwrap();
     assert_eq!(files.read("token").unwrap().unwrap(), b"two");
     assert_eq!(files.list().unwrap(), ["public", "token"]);
-    let mode = fs::metadata(folder.path().join("node/token")).unwrap().permissions().mode();
+    let mode = fs::metadata(folder.path().join("token")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(files.remove("token").unwrap());
     assert!(!files.remove("token").unwrap());
@@ -55,7 +55,7 @@ fn what_a_crash_left_of_a_file_in_writing_is_ignored_and_replaced() {
     let folder = folder();
     let system = SystemEnv::open(folder.path()).unwrap();
     let files: &dyn NodeFiles = &*system.folder;
-    fs::write(folder.path().join("node/token.unfinished"), b"half").unwrap();
+    fs::write(folder.path().join("token.unfinished"), b"half").unwrap();
     assert_eq!(files.list().unwrap(), Vec::<String>::new());
     files.write("token", b"whole", FileMode::Secret).unwrap();
     assert_eq!(files.list().unwrap(), ["token"]);
