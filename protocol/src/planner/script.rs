@@ -118,7 +118,7 @@ fn select_all(all: &[String]) -> String {
 fn first_of(rule: &str, all: &[String], from: &str, window: &str, number: usize) -> String {
     let columns = select_all(all);
     format!(
-        "(\n  -- {rule}: the first of each group is kept\n  {columns} FROM (\n    {columns},\n      ROW_NUMBER() OVER ({window}) AS \"_place\"\n    FROM {from} AS rows{number}\n  ) AS places{number} WHERE \"_place\" = 1\n)"
+        "(\n  -- {rule}: the first of each group is kept\n  {columns} FROM (\n    {columns},\n      ROW_NUMBER() OVER ({window} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS \"_place\"\n    FROM {from} AS rows{number}\n  ) AS places{number} WHERE \"_place\" = 1\n)"
     )
 }
 
