@@ -76,9 +76,6 @@ pub(super) fn lower(value: PrimitiveLiteral) -> PrimitiveLiteral {
 }
 
 /// The upper bound: the value, or a short one that is greater than all that begin as it does. None if there is none.
-///
-/// Floating-point numbers have none: statistics leave NaN out, and to Spark and DuckDB NaN is greater than any number,
-/// so a filter with `>` would lose rows of files that are skipped because of their greatest number.
 #[must_use]
 pub(super) fn upper(value: PrimitiveLiteral) -> Option<PrimitiveLiteral> {
     match value {
@@ -95,7 +92,6 @@ pub(super) fn upper(value: PrimitiveLiteral) -> Option<PrimitiveLiteral> {
             }
             next_bytes(&bytes[..BOUND_LENGTH]).map(PrimitiveLiteral::Binary)
         }
-        PrimitiveLiteral::Float(_) | PrimitiveLiteral::Double(_) => None,
         other => Some(other),
     }
 }
@@ -184,6 +180,5 @@ mod tests {
         let zero = |value: f64| PrimitiveLiteral::Double(value.into());
         assert_eq!(compare(&zero(-0.0), &zero(0.0)), Ordering::Less);
         assert_eq!(value(&PrimitiveType::Double, &f64::NAN.to_le_bytes()), None);
-        assert_eq!(upper(zero(0.0)), None, "NaN may be above");
     }
 }
