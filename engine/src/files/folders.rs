@@ -27,20 +27,23 @@ impl Folders {
             let known = self.known();
             folder.ancestors().take_while(|above| !known.contains(*above)).collect()
         };
-        // Nothing is held meanwhile: two callers may both force a folder to the disk, but neither relies on one of which
-        // nobody has done so.
+        // All are made before the first is forced to the disk: a file system with a journal then writes them at once, and
+        // the other calls cost next to nothing. Nothing is held meanwhile: two callers may both force a folder to the
+        // disk, but neither relies on one of which nobody has done so.
+        let mut made = Vec::with_capacity(unknown.len());
         for folder in unknown.iter().rev() {
-            let created = match fs::create_dir(folder) {
+            made.push(match fs::create_dir(folder) {
                 Ok(()) => true,
                 Err(_) if folder.is_dir() => false,
                 Err(error) => return Err(error),
-            };
-            if let Some(above) = folder.parent() {
-                match files.sync_folder(above) {
-                    // Folders far above need not be ours to read; those have been there for long.
-                    Err(error) if !created && error.kind() == io::ErrorKind::PermissionDenied => {}
-                    other => other?,
-                }
+            });
+        }
+        for (folder, created) in unknown.iter().rev().zip(made) {
+            let Some(above) = folder.parent() else { continue };
+            match files.sync_folder(above) {
+                // Folders far above need not be ours to read; those have been there for long.
+                Err(error) if !created && error.kind() == io::ErrorKind::PermissionDenied => {}
+                other => other?,
             }
         }
         let mut known = self.known();
