@@ -15,9 +15,11 @@ pub mod api;
 pub mod config;
 mod core;
 pub mod env;
+pub mod fabric;
 pub mod ledger;
 pub mod metrics;
 mod node;
+pub mod pki;
 mod report;
 pub mod scripted;
 

@@ -15,6 +15,7 @@ pub mod ids;
 pub mod inspection;
 pub mod ledger;
 pub mod machine;
+pub mod peer;
 pub mod plan;
 pub mod planner;
 pub mod policy;

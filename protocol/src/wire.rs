@@ -1,7 +1,8 @@
 //! Stored frames: how entries, votes and snapshots become bytes, and bytes become them again.
 //!
 //! In: serialisable values, or bytes that were read from a disk or a peer. Out: a frame, or a value.
-//! Holds: the frame's layout, its limits, and the only mention of bincode.
+//! Holds: the frame's layout, its limits, and the only mention of bincode; [`seal`](fn@seal) and [`open`] for frames that
+//! travel.
 //! Not here: JSON documents (the API's types, blobs), files, sockets.
 //!
 //! A frame is `version, kind, flags, payload`. bincode is not self-describing: reading a frame as
@@ -10,18 +11,27 @@
 //! asked what they are (`serde_json::Value`, untagged or flattened fields, skipped fields) cannot
 //! be stored; [`check_storable`] finds them before they are.
 
+mod kind;
+mod seal;
+#[cfg(test)]
+mod tests;
+
+pub use kind::Kind;
+pub use seal::{COMPRESS_FROM_BYTES, Head, head, open, seal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The frame layout and payload encoding that this build writes, and the only one that it reads.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Version, kind, flags.
 pub const HEADER_BYTES: usize = 3;
 /// No frame is longer: the largest is a snapshot of the state, about 2 KB a migration; this is room for
 /// 100,000 of them and still fits in memory beside the state itself.
 pub const MAX_FRAME_BYTES: usize = 256 << 20;
-/// No flags are known yet; compression will be the first.
+/// The payload is as it was encoded.
 const NO_FLAGS: u8 = 0;
+/// The payload is its decoded length (4 bytes, little-endian) and an LZ4 block. Only frames that travel have it.
+const COMPRESSED: u8 = 1;
 /// bincode counts an integer at its size in memory, which is at most 16 times its encoded size.
 const MEMORY_PER_BYTE: usize = 16;
 /// Frames up to this length may claim memory for [`MEMORY_PER_BYTE`] times as much, and so on upwards: a
@@ -29,42 +39,7 @@ const MEMORY_PER_BYTE: usize = 16;
 const SMALL: usize = 64 << 10;
 const MEDIUM: usize = 1 << 20;
 const LARGE: usize = 16 << 20;
-
-/// What a frame holds. Numbers are written to disks: they are added, never changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// An entry of the replicated log.
-    LogEntry = 1,
-    /// A vote of the consensus protocol.
-    Vote = 2,
-    /// The position of a log entry (purged up to, committed up to).
-    LogPosition = 3,
-    /// What a snapshot covers.
-    SnapshotMeta = 4,
-    /// The state that the log folds into.
-    Snapshot = 5,
-    /// The identity of the node that a ledger belongs to.
-    LedgerIdentity = 6,
-    /// One proposal alone, while it is checked that it can be stored.
-    Proposal = 7,
-}
-
-impl Kind {
-    /// No frame of this kind is longer, header included.
-    #[must_use]
-    pub const fn max_bytes(self) -> usize {
-        match self {
-            // A batch of proposals: see the ledger's limits; a single proposal may take half of it.
-            Kind::LogEntry => 16 << 20,
-            Kind::Proposal => 4 << 20,
-            Kind::Snapshot => MAX_FRAME_BYTES,
-            // A few numbers; a membership has at most a handful of voters with their addresses.
-            Kind::Vote | Kind::LogPosition | Kind::LedgerIdentity => 1 << 10,
-            Kind::SnapshotMeta => 64 << 10,
-        }
-    }
-}
+const HUGE: usize = 72 << 20;
 
 /// Bytes that are not the expected frame, or a value that cannot become one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +73,32 @@ pub enum WireError {
         expected: Kind,
         /// The frame's kind byte.
         found: u8,
+    },
+    /// The bytes end before a header does, so that not even its kind is known.
+    #[error("{bytes} bytes are no frame: its header alone has {HEADER_BYTES}")]
+    NoHeader {
+        /// How many there are.
+        bytes: usize,
+    },
+    /// Its kind is unknown, or one that never travels.
+    #[error("a frame of kind {found} does not come from the network")]
+    NotForNetwork {
+        /// The frame's kind byte.
+        found: u8,
+    },
+    /// It is compressed, and was not opened before it was decoded.
+    #[error("a frame of kind {kind:?} is still compressed")]
+    Sealed {
+        /// The kind.
+        kind: Kind,
+    },
+    /// Its compressed payload is not what its header says.
+    #[error("a compressed frame of kind {kind:?} does not open: {why}")]
+    Compression {
+        /// The kind.
+        kind: Kind,
+        /// Why not.
+        why: String,
     },
     /// It uses an option that this build does not know.
     #[error("unknown frame flags {found:#010b}")]
@@ -163,6 +164,9 @@ pub fn decode<T: DeserializeOwned>(kind: Kind, frame: &[u8]) -> Result<T, WireEr
     if found != kind as u8 {
         return Err(WireError::Kind { expected: kind, found });
     }
+    if flags == COMPRESSED {
+        return Err(WireError::Sealed { kind });
+    }
     if flags != NO_FLAGS {
         return Err(WireError::Flags { found: flags });
     }
@@ -208,122 +212,9 @@ fn decode_payload<T: DeserializeOwned>(payload: &[u8]) -> Result<(T, usize), bin
         decode_from_slice(payload, standard().with_limit::<{ MEDIUM * MEMORY_PER_BYTE }>())
     } else if bytes <= LARGE {
         decode_from_slice(payload, standard().with_limit::<{ LARGE * MEMORY_PER_BYTE }>())
+    } else if bytes <= HUGE {
+        decode_from_slice(payload, standard().with_limit::<{ HUGE * MEMORY_PER_BYTE }>())
     } else {
         decode_from_slice(payload, standard().with_limit::<{ MAX_FRAME_BYTES * MEMORY_PER_BYTE }>())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use serde::Deserialize;
-
-    use super::*;
-
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    enum Shape {
-        Unit,
-        One(u64),
-        Many { name: String, optional: Option<i64>, map: BTreeMap<String, Vec<u8>> },
-    }
-
-    fn many() -> Shape {
-        let map = BTreeMap::from([("a".to_owned(), vec![1, 2]), ("b".to_owned(), vec![])]);
-        Shape::Many { name: "geese".to_owned(), optional: Some(-3), map }
-    }
-
-    #[test]
-    fn values_survive_their_frames() {
-        for shape in [Shape::Unit, Shape::One(u64::MAX), many()] {
-            let frame = encode(Kind::Proposal, &shape).unwrap();
-            assert_eq!(decode::<Shape>(Kind::Proposal, &frame).unwrap(), shape);
-            assert_eq!(check_storable(Kind::Proposal, &shape).unwrap(), frame);
-        }
-    }
-
-    #[test]
-    fn the_bytes_of_a_frame_never_change() {
-        assert_eq!(encode(Kind::LogEntry, &Shape::Unit).unwrap(), [1, 1, 0, 0]);
-        assert_eq!(encode(Kind::Vote, &Shape::One(300)).unwrap(), [1, 2, 0, 1, 251, 44, 1]);
-        let golden = [&[1, 7, 0, 2, 5][..], b"geese", &[1, 5, 2, 1], b"a", &[2, 1, 2, 1], b"b", &[0]];
-        assert_eq!(encode(Kind::Proposal, &many()).unwrap(), golden.concat());
-    }
-
-    #[test]
-    fn numbers_of_kinds_never_change() {
-        let kinds = [
-            Kind::LogEntry,
-            Kind::Vote,
-            Kind::LogPosition,
-            Kind::SnapshotMeta,
-            Kind::Snapshot,
-            Kind::LedgerIdentity,
-            Kind::Proposal,
-        ];
-        assert_eq!(kinds.map(|kind| kind as u8), [1, 2, 3, 4, 5, 6, 7]);
-    }
-
-    #[test]
-    fn every_prefix_of_a_frame_is_refused() {
-        let frame = encode(Kind::Proposal, &many()).unwrap();
-        for end in 0..frame.len() {
-            assert!(decode::<Shape>(Kind::Proposal, &frame[..end]).is_err(), "{end} bytes were accepted");
-        }
-    }
-
-    #[test]
-    fn bytes_after_the_payload_are_refused() {
-        let mut frame = encode(Kind::Proposal, &Shape::Unit).unwrap();
-        frame.push(0);
-        let refused = decode::<Shape>(Kind::Proposal, &frame).unwrap_err();
-        assert_eq!(refused, WireError::Trailing { kind: Kind::Proposal, bytes: 1 });
-    }
-
-    #[test]
-    fn another_version_kind_or_flag_is_refused_by_name() {
-        let frame = encode(Kind::Proposal, &Shape::Unit).unwrap();
-        let with = |at: usize, byte: u8| {
-            let mut other = frame.clone();
-            other[at] = byte;
-            decode::<Shape>(Kind::Proposal, &other).unwrap_err()
-        };
-        assert_eq!(with(0, 2), WireError::Version { found: 2 });
-        assert_eq!(with(1, 5), WireError::Kind { expected: Kind::Proposal, found: 5 });
-        assert_eq!(with(2, 1), WireError::Flags { found: 1 });
-    }
-
-    #[test]
-    fn a_frame_beyond_its_kinds_limit_is_refused_before_it_is_read() {
-        let frame = vec![0; Kind::Vote.max_bytes() + 1];
-        let refused = decode::<Shape>(Kind::Vote, &frame).unwrap_err();
-        assert_eq!(refused, WireError::TooLarge { kind: Kind::Vote, bytes: frame.len() });
-        let long = "x".repeat(Kind::Vote.max_bytes());
-        assert!(matches!(encode(Kind::Vote, &long), Err(WireError::TooLarge { .. })));
-    }
-
-    #[test]
-    fn a_lying_length_inside_a_frame_allocates_nothing_of_that_length() {
-        let mut frame = vec![VERSION, Kind::Proposal as u8, NO_FLAGS, 253];
-        frame.extend_from_slice(&u64::MAX.to_le_bytes());
-        assert!(matches!(decode::<Vec<u8>>(Kind::Proposal, &frame), Err(WireError::Damaged { .. })));
-        assert!(matches!(decode::<String>(Kind::Proposal, &frame), Err(WireError::Damaged { .. })));
-        assert!(matches!(decode::<Vec<u64>>(Kind::Proposal, &frame), Err(WireError::Damaged { .. })));
-    }
-
-    #[test]
-    fn a_value_that_does_not_read_back_is_not_storable() {
-        let value = serde_json::json!({"a": [1, 2]});
-        let refused = check_storable(Kind::Proposal, &value).unwrap_err();
-        assert!(matches!(refused, WireError::NotStorable { .. }), "{refused}");
-
-        #[derive(Serialize, Deserialize)]
-        struct Skips {
-            #[serde(skip_serializing_if = "Option::is_none", default)]
-            first: Option<u8>,
-            second: u8,
-        }
-        let refused = check_storable(Kind::Proposal, &Skips { first: None, second: 1 });
-        assert!(refused.is_err(), "a skipped field shifts all that follow");
     }
 }

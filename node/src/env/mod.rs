@@ -26,6 +26,8 @@ pub use files::{FileMode, MAX_NODE_FILE_BYTES, NodeFiles};
 pub use network::{ByteStream, HttpListener, Network, StreamListener};
 use skein_protocol::data_plane::DataPlane;
 
+use crate::fabric::Fabrics;
+
 /// What a node has of the world. Cheap to clone; clones are the same world.
 #[derive(Clone)]
 pub struct Env {
@@ -41,6 +43,8 @@ pub struct Env {
     pub files: Arc<dyn NodeFiles>,
     /// Sockets.
     pub network: Arc<dyn Network>,
+    /// Calls to other nodes.
+    pub fabrics: Arc<dyn Fabrics>,
     /// Moves the bytes of migrations.
     pub data_plane: Arc<dyn DataPlane>,
 }
@@ -51,6 +55,7 @@ impl fmt::Debug for Env {
             .field("ledger_disk", &self.ledger_disk)
             .field("files", &self.files)
             .field("network", &self.network)
+            .field("fabrics", &self.fabrics)
             .finish_non_exhaustive()
     }
 }

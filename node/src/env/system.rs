@@ -23,6 +23,7 @@ use super::files::{check_length, check_name};
 use super::{
     Blocking, ByteStream, Clock, Entropy, Env, FileMode, LedgerDisk, Network, NodeFiles, StreamListener, Work,
 };
+use crate::fabric::none::NoFabrics;
 
 /// The file whose lock says that a node runs on the folder.
 const LOCK: &str = "lock";
@@ -110,6 +111,7 @@ impl SystemEnv {
             ledger_disk: self.folder.clone(),
             files: self.folder.clone(),
             network: Arc::new(SystemNetwork),
+            fabrics: Arc::new(NoFabrics),
             data_plane,
         }
     }

@@ -225,7 +225,7 @@ mod tests {
         let mut folded = Folded::<Sum>::default();
         folded.apply(&proposal(7, 1, 5));
         let frame = wire::check_storable(Kind::Snapshot, &folded).unwrap();
-        assert_eq!(frame, [1, 5, 0, 1, 5, 1, 7, 0, 1, 1, 1, 1, 5]);
+        assert_eq!(frame, [2, 5, 0, 1, 5, 1, 7, 0, 1, 1, 1, 1, 5]);
         let mut back: Folded<Sum> = wire::decode(Kind::Snapshot, &frame).unwrap();
         assert_eq!(back.apply(&proposal(7, 1, 5)), answered(1, 5, true));
     }
@@ -233,6 +233,6 @@ mod tests {
     #[test]
     fn the_bytes_of_a_proposal_never_change() {
         let frame = wire::encode(Kind::Proposal, &proposal(3, 300, 7)).unwrap();
-        assert_eq!(frame, [&[1, 7, 0, 3, 251, 44, 1, 251, 232, 3, 4][..], b"test", &[7]].concat());
+        assert_eq!(frame, [&[2, 7, 0, 3, 251, 44, 1, 251, 232, 3, 4][..], b"test", &[7]].concat());
     }
 }

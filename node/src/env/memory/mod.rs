@@ -26,6 +26,7 @@ use skein_protocol::data_plane::DataPlane;
 pub use storage::MemoryStorage;
 
 use super::Env;
+use crate::fabric::none::NoFabrics;
 
 /// The machine of one node: its storage and clock outlive a crash of the node.
 ///
@@ -65,6 +66,7 @@ impl MemoryHost {
             ledger_disk: self.storage.handle(),
             files: self.storage.handle(),
             network: Arc::new(self.network.clone()),
+            fabrics: Arc::new(NoFabrics),
             data_plane,
         }
     }

@@ -57,18 +57,18 @@ fn entry(payload: EntryPayload<Types<Sum>>) -> Entry<Sum> {
 fn the_bytes_of_stored_entries_and_votes_never_change() {
     let id: &[u8] = &[2, 9, 251, 44, 1];
     let blank = wire::check_storable(Kind::LogEntry, &entry(EntryPayload::Blank)).unwrap();
-    assert_eq!(blank, [&[1, 1, 0], id, &[0]].concat());
+    assert_eq!(blank, [&[2, 1, 0], id, &[0]].concat());
 
     let proposal = Proposal { session: 5, sequence: 6, at_millis: 7, actor: "a".to_owned(), entry: 8 };
     let batch = Batch { session: 5, settled_below: 6, proposals: vec![Arc::new(proposal)] };
     let normal = wire::check_storable(Kind::LogEntry, &entry(EntryPayload::Normal(Arc::new(batch)))).unwrap();
-    assert_eq!(normal, [&[1, 1, 0], id, &[1, 5, 6, 1, 5, 6, 7, 1], b"a", &[8]].concat());
+    assert_eq!(normal, [&[2, 1, 0], id, &[1, 5, 6, 1, 5, 6, 7, 1], b"a", &[8]].concat());
 
     let members = Membership::new(vec![[9].into()], BTreeMap::from([(9, BasicNode::new("x"))]));
     let membership = wire::check_storable(Kind::LogEntry, &entry(EntryPayload::Membership(members))).unwrap();
-    assert_eq!(membership, [&[1, 1, 0], id, &[2, 1, 1, 9, 1, 9, 1], b"x".as_slice()].concat());
+    assert_eq!(membership, [&[2, 1, 0], id, &[2, 1, 1, 9, 1, 9, 1], b"x".as_slice()].concat());
 
-    assert_eq!(wire::check_storable(Kind::Vote, &Vote::new_committed(2, 9_u64)).unwrap(), [1, 2, 0, 2, 9, 1]);
+    assert_eq!(wire::check_storable(Kind::Vote, &Vote::new_committed(2, 9_u64)).unwrap(), [2, 2, 0, 2, 9, 1]);
     let position = LogId::new(CommittedLeaderId::new(2, 9), 300);
-    assert_eq!(wire::check_storable(Kind::LogPosition, &position).unwrap(), [&[1, 3, 0], id].concat());
+    assert_eq!(wire::check_storable(Kind::LogPosition, &position).unwrap(), [&[2, 3, 0], id].concat());
 }
