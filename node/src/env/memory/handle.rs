@@ -3,6 +3,7 @@
 //! A handle belongs to one generation: after a crash and a restart the old ones fail for ever.
 
 use std::io;
+use std::sync::Arc;
 
 use redb::StorageBackend;
 
@@ -29,6 +30,20 @@ impl Handle {
         }
         let (generation, storage) = (self.generation, self.storage.clone());
         Ok(Box::new(Opened { name: name.to_owned(), generation, storage }))
+    }
+}
+
+/// Whether one start of a machine still runs; everything of it that outlives a crash asks.
+#[derive(Debug, Clone)]
+pub(super) struct Pulse(Arc<Handle>);
+
+impl Pulse {
+    pub(super) fn of(handle: Arc<Handle>) -> Self {
+        Self(handle)
+    }
+
+    pub(super) fn beats(&self) -> bool {
+        self.0.storage.lock().check(self.0.generation).is_ok()
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod clock;
 mod entropy;
+mod fabric;
 mod handle;
 mod inline;
 mod network;
@@ -19,6 +20,9 @@ use std::sync::Arc;
 
 pub use clock::ManualClock;
 pub use entropy::SeededEntropy;
+use fabric::HostFabrics;
+pub use fabric::MemoryFabric;
+use handle::Pulse;
 pub use inline::InlineBlocking;
 pub use network::MemoryNetwork;
 pub use no_data_plane::NoDataPlane;
@@ -26,7 +30,6 @@ use skein_protocol::data_plane::DataPlane;
 pub use storage::MemoryStorage;
 
 use super::Env;
-use crate::fabric::none::NoFabrics;
 
 /// The machine of one node: its storage and clock outlive a crash of the node.
 ///
@@ -42,6 +45,8 @@ pub struct MemoryHost {
     pub entropy: Arc<SeededEntropy>,
     /// Sockets; shared with other hosts if they shall reach each other.
     pub network: MemoryNetwork,
+    /// Calls to other nodes; shared with other hosts if they shall reach each other.
+    pub fabric: MemoryFabric,
 }
 
 impl MemoryHost {
@@ -53,6 +58,7 @@ impl MemoryHost {
             clock: Arc::new(ManualClock::default()),
             entropy: Arc::new(SeededEntropy::new(seed)),
             network: MemoryNetwork::default(),
+            fabric: MemoryFabric::new(seed),
         }
     }
 
@@ -66,7 +72,7 @@ impl MemoryHost {
             ledger_disk: self.storage.handle(),
             files: self.storage.handle(),
             network: Arc::new(self.network.clone()),
-            fabrics: Arc::new(NoFabrics),
+            fabrics: Arc::new(HostFabrics::new(self.fabric.clone(), Pulse::of(self.storage.handle()))),
             data_plane,
         }
     }
