@@ -61,6 +61,7 @@ macro_rules! name {
 }
 
 number!(/** A node of the fleet; never used again once its ledger was lost. */ NodeId(u64));
+number!(/** One session of a node: grows with each start, and with each time that it was expired and comes back. */ SessionNo(u64));
 number!(/** Grows at each change of a migration's owner and at each start of its node; older ones may do nothing. */ Epoch(u64));
 number!(/** One try at a migration; rollback, replay and re-plan open the next. */ Run(u32));
 number!(/** A policy's version: grows when its document changes. */ Generation(u32));

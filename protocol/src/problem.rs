@@ -83,6 +83,16 @@ codes! {
     /** All attempts are used up. */ AttemptsExhausted = "ATTEMPTS_EXHAUSTED",
     /** A batch took its node down again and again. */ Poison = "POISON",
     /** A person asked for it. */ ByRequest = "BY_REQUEST",
+    // The fleet. Codes are stored by their position: new ones go to the end.
+    /** A join token is not known, used up, expired or revoked. */ JoinRefused = "JOIN_REFUSED",
+    /** No such node in the fleet. */ NodeUnknown = "NODE_UNKNOWN",
+    /** The node was removed from the fleet. */ NodeRemoved = "NODE_REMOVED",
+    /** The node has no session: it acts for nobody until it has one. */ NoSession = "NO_SESSION",
+    /** The peer cannot be reached. */ PeerUnreachable = "PEER_UNREACHABLE",
+    /** The node has no free slot. */ NodeBusy = "NODE_BUSY",
+    /** No node that holds the certificate authority can be reached. */ AuthorityUnavailable = "AUTHORITY_UNAVAILABLE",
+    /** A frame from the network is malformed or too large. */ FrameInvalid = "FRAME_INVALID",
+    /** A connection fails again and again; work on it rests for a while. */ ConnectionResting = "CONNECTION_RESTING",
 }
 
 impl fmt::Display for Code {

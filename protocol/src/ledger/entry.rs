@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::data_plane::{Class, StagedTable};
 use crate::hash::Hash256;
 use crate::ids::{
-    Attempt, BatchId, ConnectionName, Epoch, Generation, MigrationId, NodeId, PolicyName, Run, TableName,
+    Attempt, BatchId, ConnectionName, Epoch, Generation, MigrationId, NodeId, PolicyName, Run, SessionNo, TableName,
 };
+use crate::ledger::members::Seat;
 use crate::problem::Problem;
 
 /// Names the migration, run and epoch that an entry speaks for; it is refused when any of them is over.
@@ -47,10 +48,32 @@ pub struct AppliedPolicy {
     pub batch_memory_bytes: u64,
     /// Whether plans wait for an approval.
     pub approval_required: bool,
+    /// Source connection.
+    pub source_connection: ConnectionName,
     /// Target connection.
     pub target_connection: ConnectionName,
+    /// Policies whose migrations are committed before the first of these begins.
+    pub after: Vec<PolicyName>,
     /// Selected datasets and their targets, sorted.
     pub datasets: Vec<(TableName, TableName)>,
+}
+
+/// A caller's name for a request: the same request under the same key is done once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestKey {
+    /// The key.
+    pub key: String,
+    /// Hash of what was asked for.
+    pub document: Hash256,
+}
+
+/// Why migrations change their owner while both nodes live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TransferReason {
+    /// The other node had nothing to do.
+    Steal,
+    /// The owner is drained.
+    Drain,
 }
 
 /// The parts of a plan that the ledger keeps.
@@ -120,19 +143,23 @@ pub enum Request {
 /// One fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
-    /// A node started: its migrations get a higher epoch, what it had begun is over.
-    NodeStarted {
+    /// A node starts a session: its migrations get a higher epoch, what it had begun is over.
+    SessionOpened {
         /// The node.
         node: NodeId,
-        /// Its boot counter.
-        boot: u64,
+        /// The session.
+        session: SessionNo,
+        /// What it offers.
+        seat: Seat,
     },
     /// A policy was applied.
     PolicyApplied {
         /// The policy.
         policy: AppliedPolicy,
-        /// The node that owns the new migrations.
+        /// The node that was asked; it owns the new migrations where no member of the fleet can.
         owner: NodeId,
+        /// The caller's name for the request.
+        key: Option<RequestKey>,
     },
     /// Preparation begins, for many at once.
     PreparationStarted(Vec<Fence>),
@@ -169,6 +196,8 @@ pub enum Entry {
         batch: BatchId,
         /// The number of this hand-out.
         attempt: Attempt,
+        /// The node that runs it.
+        runner: NodeId,
     },
     /// A batch is finished and its evidence is good.
     BatchDone {
@@ -285,6 +314,91 @@ pub enum Entry {
         files: u64,
         /// Bytes.
         bytes: u64,
+    },
+    /// A batch that was handed to another node comes back untouched: nothing counts as tried.
+    BatchReturned {
+        /// For whom.
+        fence: Fence,
+        /// Which.
+        batch: BatchId,
+        /// Which hand-out.
+        attempt: Attempt,
+    },
+    /// Sessions ended without a word: what these nodes owned goes to others with a higher epoch.
+    SessionsExpired {
+        /// Which.
+        sessions: Vec<(NodeId, SessionNo)>,
+        /// Many went silent at once: no batch is blamed for it.
+        mass: bool,
+    },
+    /// A node says goodbye.
+    SessionClosed {
+        /// The node.
+        node: NodeId,
+        /// The session.
+        session: SessionNo,
+    },
+    /// Migrations change their owner, who consents.
+    Transferred {
+        /// Which, as the owner knows them.
+        items: Vec<Fence>,
+        /// The new owner.
+        to: NodeId,
+        /// Why.
+        reason: TransferReason,
+    },
+    /// A token that admits one node was made.
+    JoinTokenIssued {
+        /// SHA-256 of its secret.
+        token: Hash256,
+        /// It is of no use from this time on, milliseconds since 1970.
+        expires_at: u64,
+    },
+    /// A join token is of no use any more.
+    JoinTokenRevoked {
+        /// SHA-256 of its secret.
+        token: Hash256,
+    },
+    /// A node joins.
+    MemberAdmitted {
+        /// The node.
+        node: NodeId,
+        /// SHA-256 of the secret of its join token.
+        token: Hash256,
+        /// Where its node-to-node endpoint is.
+        address: String,
+    },
+    /// A node whose ledger was lost comes back under another id.
+    MemberReplaced {
+        /// Whom it was.
+        old: NodeId,
+        /// Who it is.
+        new: NodeId,
+        /// Where its node-to-node endpoint is.
+        address: String,
+    },
+    /// A node shall own nothing (or may again).
+    DrainRequested {
+        /// The node.
+        node: NodeId,
+        /// Whether it shall be drained.
+        drain: bool,
+        /// Why, in the person's words.
+        reason: String,
+    },
+    /// A node is no member any more; its credentials are refused from now on.
+    MemberRemoved {
+        /// The node.
+        node: NodeId,
+        /// Why, in the person's words.
+        reason: String,
+    },
+    /// An alert was delivered.
+    AlertDelivered {
+        /// The incident.
+        incident: Hash256,
+        /// That it is over was told.
+        resolved: bool,
     },
 }
 

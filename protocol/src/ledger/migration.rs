@@ -110,16 +110,26 @@ impl std::fmt::Display for Phase {
 pub struct BatchState {
     /// The open hand-out.
     pub running: Option<Attempt>,
+    /// The node that runs it.
+    pub runner: Option<NodeId>,
     /// Blob and totals, once it is done.
     pub done: Option<(Hash256, BatchTotals)>,
     /// Attempts that ended in a failure.
     pub failures: u32,
-    /// Starts of its node in a row that found it running.
-    pub deaths: u32,
+    /// Nodes that ended while they ran it, with no batch finished in between.
+    pub deaths: Vec<NodeId>,
     /// Not before this time, milliseconds since 1970.
     pub not_before: u64,
     /// The last failure.
     pub problem: Option<Problem>,
+}
+
+impl BatchState {
+    /// Ends the open hand-out; its number, if there was one.
+    pub(super) fn close(&mut self) -> Option<Attempt> {
+        self.runner = None;
+        self.running.take()
+    }
 }
 
 /// Retries of work that is not a batch.

@@ -6,6 +6,7 @@
 
 pub mod entry;
 pub mod fold;
+pub mod members;
 pub mod migration;
 pub mod policies;
 pub mod state;
@@ -18,5 +19,6 @@ pub(crate) mod scenario;
 mod tests;
 
 pub use entry::{Answer, Entry};
+pub use members::{Member, Seat, Standing};
 pub use migration::{BatchState, Migration, Phase};
 pub use state::State;

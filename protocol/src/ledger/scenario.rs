@@ -2,14 +2,25 @@
 
 use crate::data_plane::StagedTable;
 use crate::hash::Hash256;
-use crate::ids::{Attempt, BatchId, BatchNo, Generation, MigrationId, NodeId, StageNo, TableName, TableUuid};
+use crate::ids::{Attempt, BatchId, BatchNo, Generation, MigrationId, NodeId, SessionNo, StageNo, TableName, TableUuid};
 use crate::ledger::entry::{Answer, AppliedPolicy, BatchTotals, Entry, Fence, PlanSummary, Request};
 use crate::ledger::fold::{Fold, Proposal};
+use crate::ledger::members::Seat;
 use crate::ledger::migration::Migration;
 use crate::ledger::state::State;
 
 /// The node that owns everything.
 pub(crate) const NODE: NodeId = NodeId(7);
+
+/// The node opens this session.
+pub(crate) fn opened(session: u64) -> Entry {
+    opened_by(NODE, session, 2)
+}
+
+/// A node opens this session with so many slots.
+pub(crate) fn opened_by(node: NodeId, session: u64, slots: u32) -> Entry {
+    Entry::SessionOpened { node, session: SessionNo(session), seat: Seat { slots, ..Seat::default() } }
+}
 
 /// A state, and how often something was applied to it.
 #[derive(Default)]
@@ -50,14 +61,16 @@ impl Scenario {
             attempts: 3,
             batch_memory_bytes: 1 << 20,
             approval_required: false,
+            source_connection: "legacy".into(),
             target_connection: "lake".into(),
+            after: Vec::new(),
             datasets: tables.iter().map(|table| (TableName::new("d", *table), TableName::new(name, *table))).collect(),
         };
         change(&mut policy);
         let hash = policy.hash;
         let datasets: Vec<TableName> = policy.datasets.iter().map(|(dataset, _)| dataset.clone()).collect();
         let generation = self.state.generation_of(&policy.name, hash, &policy.datasets);
-        self.fact(Entry::PolicyApplied { policy, owner: NODE });
+        self.fact(Entry::PolicyApplied { policy, owner: NODE, key: None });
         datasets.iter().map(|dataset| MigrationId::derive(&name.into(), generation, dataset)).collect()
     }
 
@@ -99,7 +112,7 @@ impl Scenario {
     pub(crate) fn start(&mut self, id: MigrationId, batch: u32) -> (BatchId, Attempt) {
         let (fence, attempt) = (self.fence(id), self.migration(id).next_attempt);
         let batch = batch_id(batch);
-        self.fact(Entry::BatchStarted { fence, batch, attempt });
+        self.fact(Entry::BatchStarted { fence, batch, attempt, runner: NODE });
         (batch, attempt)
     }
 

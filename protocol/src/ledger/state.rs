@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::hash::Hash256;
 use crate::ids::{ConnectionName, Generation, MigrationId, NodeId, PolicyName, TableName};
 use crate::ledger::due::Due;
-use crate::ledger::entry::{Answer, Entry};
+use crate::ledger::entry::{Answer, Entry, RequestKey};
 use crate::ledger::fold::{Fold, Proposal};
+use crate::ledger::members::{JoinToken, Member, Standing};
 use crate::ledger::migration::{Migration, Phase, Tombstone};
 use crate::ledger::policies::PolicyRecord;
 
@@ -17,8 +18,14 @@ use crate::ledger::policies::PolicyRecord;
 pub struct State {
     pub(super) policies: BTreeMap<PolicyName, PolicyRecord>,
     pub(super) migrations: BTreeMap<MigrationId, Migration>,
-    /// Last boot of each node.
-    pub(super) nodes: BTreeMap<NodeId, u64>,
+    /// The nodes of the fleet, those that were removed too.
+    pub(super) members: BTreeMap<NodeId, Member>,
+    /// Join tokens by the hashes of their secrets.
+    pub(super) join_tokens: BTreeMap<Hash256, JoinToken>,
+    /// Answers to requests with a key, the oldest first.
+    pub(super) requests: Vec<(RequestKey, Answer)>,
+    /// Incidents that were told; whether their end was told too.
+    pub(super) alerts: BTreeMap<Hash256, bool>,
     /// Which migration a target's name belongs to.
     pub(super) claims: BTreeMap<(ConnectionName, TableName), MigrationId>,
     /// Migrations by phase: for counts.
@@ -57,9 +64,51 @@ impl State {
         self.by_phase.get(&phase).map_or(0, BTreeSet::len)
     }
 
-    /// The migrations in `phase` with work left, what goes first coming first: by priority, then longest first, then age.
+    /// The migrations of all owners in `phase` with work left, owner by owner.
     pub fn due(&self, phase: Phase) -> impl Iterator<Item = &Migration> {
-        self.due.of(phase).filter_map(|id| self.migrations.get(&id))
+        self.due.of_all(phase).filter_map(|id| self.migrations.get(&id))
+    }
+
+    /// The migrations of `owner` in `phase` with work left, what goes first coming first: by priority, then longest first,
+    /// then age.
+    pub fn due_of(&self, owner: NodeId, phase: Phase) -> impl Iterator<Item = &Migration> {
+        self.due.of(owner, phase).filter_map(|id| self.migrations.get(&id))
+    }
+
+    /// The nodes of the fleet, those that were removed too.
+    #[must_use]
+    pub fn members(&self) -> &BTreeMap<NodeId, Member> {
+        &self.members
+    }
+
+    /// One node of the fleet.
+    #[must_use]
+    pub fn member(&self, node: NodeId) -> Option<&Member> {
+        self.members.get(&node)
+    }
+
+    /// The nodes that work at the moment, as far as the ledger knows, draining ones included.
+    pub fn active(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().filter(|member| member.standing == Standing::Active)
+    }
+
+    /// Join tokens by the hashes of their secrets.
+    #[must_use]
+    pub fn join_tokens(&self) -> &BTreeMap<Hash256, JoinToken> {
+        &self.join_tokens
+    }
+
+    /// The answer to an earlier request with this key, and the hash of what was asked for.
+    #[must_use]
+    pub fn request(&self, key: &str) -> Option<(Hash256, &Answer)> {
+        let found = self.requests.iter().rev().find(|(known, _)| known.key == key);
+        found.map(|(known, answer)| (known.document, answer))
+    }
+
+    /// Incidents that were told, by their ids; whether their end was told too.
+    #[must_use]
+    pub fn alerts(&self) -> &BTreeMap<Hash256, bool> {
+        &self.alerts
     }
 
     /// True when a newer generation of its policy took a migration's place: lists leave it out.
@@ -92,12 +141,6 @@ impl State {
     pub fn tombstone_at(&self, connection: &ConnectionName, target: &TableName, location: &str) -> Option<&Tombstone> {
         let standing = self.migrations.values().filter(|m| m.target == *target && m.target_connection == *connection);
         standing.filter_map(|migration| migration.tombstone.as_ref()).find(|tombstone| tombstone.location == location)
-    }
-
-    /// The last boot counter that a node recorded.
-    #[must_use]
-    pub fn last_boot(&self, node: NodeId) -> Option<u64> {
-        self.nodes.get(&node).copied()
     }
 }
 

@@ -28,7 +28,7 @@ fn an_entry_of_an_old_epoch_changes_nothing() {
     scenario.plan(id, 1, 1);
     let old = scenario.fence(id);
     let (batch, attempt) = scenario.start(id, 0);
-    scenario.fact(Entry::NodeStarted { node: NODE, boot: 1 });
+    scenario.fact(opened(1));
     let before = scenario.migration(id).clone();
     assert_eq!(before.epoch, Epoch(2));
     let (result, totals) = (Hash256::default(), BatchTotals::default());
@@ -43,8 +43,8 @@ fn an_entry_of_an_old_epoch_changes_nothing() {
 #[test]
 fn a_start_that_is_recorded_twice_raises_the_epoch_once() {
     let (mut scenario, id) = one();
-    scenario.fact(Entry::NodeStarted { node: NODE, boot: 3 });
-    assert_eq!(scenario.apply(Entry::NodeStarted { node: NODE, boot: 3 }), Answer::Unchanged);
+    scenario.fact(opened(3));
+    assert_eq!(scenario.apply(opened(3)), Answer::Unchanged);
     assert_eq!(scenario.migration(id).epoch, Epoch(2));
 }
 
@@ -64,7 +64,7 @@ fn one_batch_done_is_taken_for_each_batch_and_only_from_its_open_attempt() {
     assert!(refused_with(&scenario.apply(done(attempt.next())), Code::Stale));
     scenario.fact(done(attempt));
     assert!(refused_with(&scenario.apply(done(attempt)), Code::Stale));
-    let again = Entry::BatchStarted { fence, batch, attempt: scenario.migration(id).next_attempt };
+    let again = Entry::BatchStarted { fence, batch, attempt: scenario.migration(id).next_attempt, runner: NODE };
     assert!(refused_with(&scenario.apply(again), Code::Stale), "a done batch is not handed out again");
 }
 
@@ -82,7 +82,7 @@ fn an_attempt_number_is_used_once() {
     }
     assert!(seen.insert(scenario.start(id, 0).1));
     let (fence, batch) = (scenario.fence(id), batch_id(1));
-    assert!(refused_with(&scenario.apply(Entry::BatchStarted { fence, batch, attempt: Attempt(1) }), Code::Stale));
+    assert!(refused_with(&scenario.apply(Entry::BatchStarted { fence, batch, attempt: Attempt(1), runner: NODE }), Code::Stale));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_batch_that_its_node_never_survives_is_poison() {
     for boot in 1..=10 {
         assert_ne!(scenario.migration(id).phase, Phase::Quarantined, "before death {boot}");
         scenario.start(id, 0);
-        scenario.fact(Entry::NodeStarted { node: NODE, boot });
+        scenario.fact(opened(boot));
     }
     assert_eq!(scenario.migration(id).problem.as_ref().unwrap().code, Code::Poison);
 }
@@ -128,7 +128,7 @@ fn kills_with_progress_in_between_never_count_as_poison() {
         let started = scenario.start(id, boot);
         scenario.finish(id, started);
         scenario.start(id, 39);
-        scenario.fact(Entry::NodeStarted { node: NODE, boot: u64::from(boot) });
+        scenario.fact(opened(u64::from(boot)));
     }
     assert_eq!(scenario.migration(id).phase, Phase::Execution);
 }
@@ -181,7 +181,7 @@ fn an_intent_is_unique_and_only_its_own_table_commits() {
     let other = Entry::Committed { fence, metadata_location: "/elsewhere".to_owned() };
     assert!(refused_with(&scenario.apply(other), Code::Stale));
     // An adopter inherits the intent.
-    scenario.fact(Entry::NodeStarted { node: NODE, boot: 1 });
+    scenario.fact(opened(1));
     let metadata_location = scenario.migration(id).intent.as_ref().unwrap().table.metadata_location.clone();
     scenario.fact(Entry::Committed { fence: scenario.fence(id), metadata_location });
     assert_eq!(scenario.migration(id).phase, Phase::Committed);

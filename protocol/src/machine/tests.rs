@@ -54,7 +54,7 @@ fn what_earlier_stages_wrote_is_removed_once_the_table_is_published() {
     for stage in 0..2 {
         let batch = BatchId { stage: StageNo(stage), batch: BatchNo(0) };
         let attempt = scenario.migration(id).next_attempt;
-        scenario.fact(Entry::BatchStarted { fence: scenario.fence(id), batch, attempt });
+        scenario.fact(Entry::BatchStarted { fence: scenario.fence(id), batch, attempt, runner: NODE });
         scenario.finish(id, (batch, attempt));
     }
     let metadata_location = scenario.intend(id).metadata_location;
@@ -78,7 +78,7 @@ fn a_batch_is_wanted_until_its_hand_out_ends() {
     let (_, again) = scenario.start(id, 0);
     assert_ne!(again, attempt);
     let stake = Stake::batch(scenario.migration(id), batch, again);
-    scenario.fact(Entry::NodeStarted { node: NODE, boot: 1 });
+    scenario.fact(opened(1));
     assert!(!stake.holds(scenario.migration(id)), "the epoch is over");
 }
 

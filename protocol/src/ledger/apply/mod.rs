@@ -1,21 +1,20 @@
 //! `apply`: the only code that changes the state. Pure; refuses what is stale or out of phase.
 
+mod members;
+mod ownership;
 mod policy;
 mod progress;
 mod publish;
 mod requests;
 
-use crate::ids::{Epoch, MigrationId, NodeId, Run};
+use crate::hash::Hash256;
+use crate::ids::{Epoch, MigrationId, Run};
 use crate::ledger::due::Place;
 use crate::ledger::entry::{Answer, Entry, Fence};
 use crate::ledger::fold::Proposal;
 use crate::ledger::migration::{HISTORY_LIMIT, HistoryItem, Migration, Phase, WorkState};
 use crate::ledger::state::State;
 use crate::problem::{Code, Problem};
-
-/// Starts of a node in a row that may find the same batch running before the batch counts as poison. A node that
-/// is killed from outside finishes batches in between; a batch that kills its node does not.
-const MAX_DEATHS: u32 = 10;
 
 /// Index, time and actor of the entry that is being applied.
 #[derive(Clone, Copy)]
@@ -29,15 +28,28 @@ struct Stamp<'a> {
 pub(super) fn apply(state: &mut State, index: u64, proposal: &Proposal<Entry>) -> Answer {
     let stamp = Stamp { index, at_millis: proposal.at_millis, actor: &proposal.actor };
     let outcome = match &proposal.entry {
-        Entry::NodeStarted { node, boot } => node_started(state, stamp, *node, *boot),
-        Entry::PolicyApplied { policy, owner } => Ok(policy::applied(state, stamp, policy, *owner)),
+        Entry::SessionOpened { node, session, seat } => members::session_opened(state, stamp, *node, *session, seat),
+        Entry::SessionClosed { node, session } => members::session_closed(state, stamp, *node, *session),
+        Entry::SessionsExpired { sessions, mass } => Ok(members::sessions_expired(state, stamp, sessions, *mass)),
+        Entry::MemberAdmitted { node, token, address } => members::admitted(state, stamp, *node, *token, address),
+        Entry::MemberReplaced { old, new, address } => members::replaced(state, stamp, *old, *new, address),
+        Entry::MemberRemoved { node, reason } => members::removed(state, stamp, *node, reason),
+        Entry::DrainRequested { node, drain, reason } => members::drain(state, stamp, *node, *drain, reason),
+        Entry::JoinTokenIssued { token, expires_at } => members::token_issued(state, stamp, *token, *expires_at),
+        Entry::JoinTokenRevoked { token } => members::token_revoked(state, *token),
+        Entry::Transferred { items, to, reason } => ownership::transferred(state, stamp, items, *to, *reason),
+        Entry::AlertDelivered { incident, resolved } => Ok(alert_delivered(state, *incident, *resolved)),
+        Entry::PolicyApplied { policy, owner, key } => policy::applied(state, stamp, policy, *owner, key.as_ref()),
         Entry::PreparationStarted(fences) => Ok(progress::preparation_started(state, stamp, fences)),
         Entry::Planned { fence, plan } => progress::planned(state, stamp, *fence, plan),
         Entry::Refused { fence, refusal, problem } => progress::refused(state, stamp, *fence, *refusal, problem),
         Entry::Approved(items) => Ok(requests::approved(state, stamp, items)),
         Entry::Rejected { items, reason } => Ok(requests::rejected(state, stamp, items, reason)),
-        Entry::BatchStarted { fence, batch, attempt } => {
-            progress::batch_started(state, stamp, *fence, *batch, *attempt)
+        Entry::BatchStarted { fence, batch, attempt, runner } => {
+            progress::batch_started(state, stamp, *fence, (*batch, *attempt), *runner)
+        }
+        Entry::BatchReturned { fence, batch, attempt } => {
+            progress::batch_returned(state, stamp, *fence, *batch, *attempt)
         }
         Entry::BatchDone { fence, batch, attempt, result, totals } => {
             progress::batch_done(state, stamp, *fence, *batch, *attempt, (*result, *totals))
@@ -67,47 +79,18 @@ pub(super) fn apply(state: &mut State, index: u64, proposal: &Proposal<Entry>) -
     outcome.unwrap_or_else(Answer::Refused)
 }
 
-fn node_started(state: &mut State, stamp: Stamp<'_>, node: NodeId, boot: u64) -> Result<Answer, Problem> {
-    if state.nodes.get(&node).is_some_and(|last| *last >= boot) {
-        return Ok(Answer::Unchanged);
-    }
-    state.nodes.insert(node, boot);
-    let owned: Vec<MigrationId> = state.migrations.values().filter(|m| m.owner == node).map(|m| m.id).collect();
-    for id in owned {
-        state.change(id, stamp, |migration| adopt(migration, boot));
-    }
-    Ok(Answer::Applied)
-}
+/// Incidents that are remembered as told; those whose end was told make room first.
+const ALERTS_KEPT: usize = 10_000;
 
-/// A higher epoch: what the old one had begun is over; what it recorded stays.
-fn adopt(migration: &mut Migration, boot: u64) -> Option<String> {
-    migration.epoch = migration.epoch.next();
-    let mut interrupted = 0_u32;
-    let mut poison = None;
-    for (stage, batches) in migration.stages.iter_mut().enumerate() {
-        for (number, batch) in batches.iter_mut().enumerate() {
-            if batch.running.take().is_some() {
-                interrupted += 1;
-                batch.deaths += 1;
-                if batch.deaths >= MAX_DEATHS {
-                    poison = Some(format!("{stage}.{number}"));
-                }
-            }
+fn alert_delivered(state: &mut State, incident: Hash256, resolved: bool) -> Answer {
+    state.alerts.insert(incident, resolved);
+    if state.alerts.len() > ALERTS_KEPT {
+        let over = state.alerts.iter().find(|(_, resolved)| **resolved).or_else(|| state.alerts.iter().next());
+        if let Some(over) = over.map(|(incident, _)| *incident) {
+            state.alerts.remove(&over);
         }
     }
-    migration.uncollected |= interrupted > 0 || matches!(migration.phase, Phase::Validation | Phase::RollingBack);
-    if let Some(batch) = poison {
-        let problem = Problem::new(
-            Code::Poison,
-            format!("batch {batch}"),
-            format!("its node ended {MAX_DEATHS} times in a row while it ran, and no batch was finished in between"),
-            "look at the node's log and memory limits, then retry the migration",
-        );
-        quarantine(migration, problem);
-        return Some("quarantined: a batch took its node down again and again".to_owned());
-    }
-    let active = migration.phase.is_active();
-    active.then(|| format!("taken up again by start {boot} of its node; {interrupted} open batches are over"))
+    Answer::Applied
 }
 
 /// Ends a run for good, with its problem.
@@ -138,7 +121,7 @@ fn end_unpublished(migration: &mut Migration, phase: Phase) {
 
 fn close_batches(migration: &mut Migration) {
     for batch in migration.stages.iter_mut().flatten() {
-        migration.uncollected |= batch.running.take().is_some();
+        migration.uncollected |= batch.close().is_some();
     }
 }
 
@@ -200,7 +183,7 @@ impl State {
     /// leaves no line in the history.
     fn change(&mut self, id: MigrationId, stamp: Stamp<'_>, change: impl FnOnce(&mut Migration) -> Option<String>) {
         let Some(migration) = self.migrations.get_mut(&id) else { return };
-        let (before, place) = (migration.phase, Place::of(migration));
+        let (before, place) = (migration.phase, Place::owned(migration));
         let said = change(migration);
         let after = migration.phase;
         if before != after {
@@ -210,7 +193,7 @@ impl State {
             }
             self.by_phase.entry(after).or_default().insert(id);
         }
-        self.due.moved(place, Place::of(migration));
+        self.due.moved(place, Place::owned(migration));
         if let Some(what) = said {
             remember(migration, stamp, what);
         }

@@ -2,16 +2,42 @@
 
 use std::collections::BTreeSet;
 
-use super::{Stamp, end_unpublished, remember};
+use super::{Stamp, end_unpublished, ownership, remember};
 use crate::ids::{Attempt, Epoch, Generation, MigrationId, NodeId, Run, TableName};
 use crate::ledger::due::Place;
-use crate::ledger::entry::{Answer, AppliedPolicy};
+use crate::ledger::entry::{Answer, AppliedPolicy, RequestKey};
 use crate::ledger::migration::{Migration, Phase, WorkState};
 use crate::ledger::policies::PolicyRecord;
 use crate::ledger::state::State;
 use crate::problem::{Code, Problem};
 
-pub(super) fn applied(state: &mut State, stamp: Stamp<'_>, policy: &AppliedPolicy, owner: NodeId) -> Answer {
+/// Answers to requests with a key that are remembered: those of the last hours of a busy team.
+const REQUESTS_KEPT: usize = 1000;
+
+pub(super) fn applied(
+    state: &mut State,
+    stamp: Stamp<'_>,
+    policy: &AppliedPolicy,
+    owner: NodeId,
+    key: Option<&RequestKey>,
+) -> Result<Answer, Problem> {
+    let Some(key) = key else { return Ok(apply(state, stamp, policy, owner)) };
+    if let Some((document, answer)) = state.request(&key.key) {
+        if document == key.document {
+            return Ok(answer.clone());
+        }
+        let why = "it was used for another document";
+        return Err(Problem::new(Code::RequestInvalid, "Idempotency-Key", why, "send a new key"));
+    }
+    let answer = apply(state, stamp, policy, owner);
+    if state.requests.len() >= REQUESTS_KEPT {
+        state.requests.remove(0);
+    }
+    state.requests.push((key.clone(), answer.clone()));
+    Ok(answer)
+}
+
+fn apply(state: &mut State, stamp: Stamp<'_>, policy: &AppliedPolicy, owner: NodeId) -> Answer {
     let known = state.policies.get(&policy.name);
     let generation = state.generation_of(&policy.name, policy.hash, &policy.datasets);
     if known.is_some_and(|record| record.generation == generation) {
@@ -31,6 +57,7 @@ pub(super) fn applied(state: &mut State, stamp: Stamp<'_>, policy: &AppliedPolic
         created.push(id);
         migrations.push(id);
     }
+    ownership::spread(state, &created);
     let record = PolicyRecord {
         policy: policy.clone(),
         generation,
@@ -132,7 +159,7 @@ fn create(
     }
     remember(&mut migration, stamp, format!("created by generation {generation} of policy {}", policy.name));
     state.by_phase.entry(migration.phase).or_default().insert(id);
-    state.due.moved(None, Place::of(&migration));
+    state.due.moved(None, Place::owned(&migration));
     state.migrations.insert(id, migration);
     id
 }

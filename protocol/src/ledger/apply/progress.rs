@@ -3,7 +3,7 @@
 use super::{Stamp, close_batches, enter, pause, quarantine, wrong_phase};
 use crate::data_plane::Class;
 use crate::hash::Hash256;
-use crate::ids::{Attempt, BatchId};
+use crate::ids::{Attempt, BatchId, NodeId};
 use crate::ledger::entry::{Answer, BatchTotals, Fence, PlanSummary, Work};
 use crate::ledger::migration::{BatchState, Migration, Phase};
 use crate::ledger::state::State;
@@ -84,8 +84,8 @@ pub(super) fn batch_started(
     state: &mut State,
     stamp: Stamp<'_>,
     fence: Fence,
-    id: BatchId,
-    attempt: Attempt,
+    (id, attempt): (BatchId, Attempt),
+    runner: NodeId,
 ) -> Applied {
     let migration = state.fenced(fence)?;
     if !matches!(migration.phase, Phase::Ready | Phase::Execution) {
@@ -100,8 +100,30 @@ pub(super) fn batch_started(
         migration.next_attempt = migration.next_attempt.next();
         let first = migration.phase == Phase::Ready;
         migration.phase = Phase::Execution;
-        batch_mut(migration, id).running = Some(attempt);
+        let batch = batch_mut(migration, id);
+        batch.running = Some(attempt);
+        batch.runner = Some(runner);
         first.then(|| "execution began".to_owned())
+    });
+    Ok(Answer::Applied)
+}
+
+pub(super) fn batch_returned(
+    state: &mut State,
+    stamp: Stamp<'_>,
+    fence: Fence,
+    id: BatchId,
+    attempt: Attempt,
+) -> Applied {
+    let migration = state.fenced(fence)?;
+    if migration.batch(id).and_then(|batch| batch.running) != Some(attempt) {
+        return Err(stale_attempt(migration, id, attempt));
+    }
+    state.change(fence.migration, stamp, |migration| {
+        batch_mut(migration, id).close();
+        // It may have begun to write all the same.
+        migration.uncollected = true;
+        None
     });
     Ok(Answer::Applied)
 }
@@ -123,10 +145,10 @@ pub(super) fn batch_done(
     }
     state.change(fence.migration, stamp, |migration| {
         for batch in migration.stages.iter_mut().flatten() {
-            batch.deaths = 0;
+            batch.deaths.clear();
         }
         let batch = batch_mut(migration, id);
-        batch.running = None;
+        batch.close();
         batch.done = Some(done);
         batch.problem = None;
         if migration.open_stage().is_some() {
@@ -156,7 +178,7 @@ pub(super) fn batch_failed(
         migration.uncollected = true;
         let attempts = migration.attempts;
         let batch = batch_mut(migration, id);
-        batch.running = None;
+        batch.close();
         batch.failures += 1;
         batch.not_before = retry_at;
         batch.problem = Some(problem.clone());
