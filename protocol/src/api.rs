@@ -2,6 +2,9 @@
 //!
 //! Holds: requests, answers, pages, problem documents. Not here: routes and handlers (the node).
 
+mod fleet;
+mod quarantine;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -14,6 +17,21 @@ use crate::ledger::migration::{HistoryItem, Phase};
 use crate::plan::Planned;
 use crate::policy::PolicyError;
 use crate::problem::{Code, Problem};
+
+pub use fleet::{
+    DEFAULT_TOKEN_SECONDS, Digest, DrainRequest, FleetView, JoinToken, MAX_TOKEN_SECONDS, NodeDetail, NodeRole,
+    NodeRow, RemoveQuery, TokenRequest,
+};
+pub use quarantine::{
+    EvidenceBlob, FailedBatch, QuarantineFilter, QuarantineRequest, QuarantineRow, SHOWN_BATCHES, SHOWN_HISTORY,
+};
+
+/// On every GET: with `true` the node asks the leader first, and answers with everything that was recorded before the call.
+pub const CURRENT_PARAMETER: &str = "current";
+/// On every answer to a GET: index of the last entry that the answering node had applied.
+pub const APPLIED_INDEX_HEADER: &str = "skein-applied-index";
+/// On every answer to a GET: milliseconds since the answering node last knew that it was up to date.
+pub const AGE_HEADER: &str = "skein-age-millis";
 
 /// Migrations on a page of a list, unless asked otherwise.
 pub const DEFAULT_PAGE: u32 = 100;
@@ -165,6 +183,20 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// Which policies a list shows. All given conditions must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PolicyFilter {
+    /// `key=value`, comma-separated: labels.
+    pub label: Option<String>,
+    /// A part of the policy's or its owner's name.
+    pub text: Option<String>,
+    /// Items on a page.
+    pub limit: Option<u32>,
+    /// From the previous page.
+    pub cursor: Option<String>,
+}
+
 /// Which migrations a list shows or an action concerns. All given conditions must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -177,6 +209,8 @@ pub struct Filter {
     pub label: Option<String>,
     /// A part of the dataset's, target's or policy's name, or of the problem's code.
     pub text: Option<String>,
+    /// The node that holds them.
+    pub owner: Option<NodeId>,
     /// Also migrations that a newer generation of their policy superseded.
     pub superseded: Option<bool>,
     /// Items on a page.
@@ -199,6 +233,8 @@ pub struct MigrationRow {
     pub policy: PolicyName,
     /// The policy's generation.
     pub generation: Generation,
+    /// The node that holds it.
+    pub owner: NodeId,
     /// The run.
     pub run: Run,
     /// Where it is.
