@@ -1,0 +1,60 @@
+//! Join tokens that are wrong, expired, revoked or used: the node is refused, and says so.
+
+use crate::support::{Fleet, Lake, Node, Options, Program, Scratch, cli, until};
+
+/// A node that tries to join with `token`: its exit code and what it said.
+fn refused(fleet: &Fleet, scratch: &Scratch, name: &str, token: &str) -> (Option<i32>, String) {
+    let (config, address) = (fleet.config(0), fleet.endpoint());
+    let mut node = Node::spawn(scratch.path(), name, &config, Some((&address, token)));
+    let code = node.ended();
+    (code, node.log())
+}
+
+#[test]
+fn a_join_token_works_once_and_only_while_it_is_valid() {
+    let scratch = Scratch::new("credentials");
+    let lake = Lake::new(scratch.path());
+    let mut fleet = Fleet::start(scratch.path(), 1, Options::new(Program::Node, 1, lake.connections()));
+    let members = |fleet: &Fleet| fleet.client().fleet()["nodes"].as_array().expect("a list").len();
+
+    let good = fleet.join_token(&[]);
+    let (head, authority) = good.rsplit_once('.').expect("a token has three parts");
+    let (kind, secret) = head.rsplit_once('.').expect("a token has three parts");
+    let flip = |text: &str| text.chars().map(|c| if c == '0' { '1' } else { '0' }).collect::<String>();
+    let wrong = [
+        ("wrong-secret", format!("{kind}.{}.{authority}", flip(secret)), "JOIN"),
+        ("wrong-authority", format!("{kind}.{secret}.{}", flip(authority)), "authority"),
+        ("no-token", "skein-join.42".to_owned(), "token"),
+    ];
+    for (name, token, word) in wrong {
+        let (code, said) = refused(&fleet, &scratch, name, &token);
+        assert_eq!(code, Some(1), "{name}: {said}");
+        assert!(said.contains("error:") && said.contains(word), "{name} says why: {said}");
+        assert!(!said.contains(secret), "{name}: a secret is never logged");
+    }
+    assert_eq!(members(&fleet), 1, "nobody was admitted");
+
+    let short = fleet.join_token(&["--valid", "1s"]);
+    until("a second has passed", || {
+        let (code, said) = refused(&fleet, &scratch, "too-late", &short);
+        assert_ne!(code, None, "{said}");
+        said.contains("expired").then_some(())
+    });
+
+    let revoked = fleet.join_token(&[]);
+    let node = &fleet.nodes[0];
+    cli(&node.api, &node.token_file(), &["fleet", "token", "--revoke", &revoked], "").ended_with(0);
+    let (code, said) = refused(&fleet, &scratch, "revoked", &revoked);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("revoked"), "{said}");
+
+    fleet.grow(1);
+    let (config, address) = (fleet.config(0), fleet.endpoint());
+    let joined = Node::start(scratch.path(), "joins", &config, Some((&address, &good)));
+    assert_eq!(members(&fleet), 3);
+    let (code, said) = refused(&fleet, &scratch, "again", &good);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("used"), "{said}");
+    assert_eq!(members(&fleet), 3, "nobody else was admitted");
+    drop(joined);
+}

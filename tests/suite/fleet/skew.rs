@@ -1,0 +1,58 @@
+//! Work of very unequal sizes, all of it submitted to one node.
+
+use crate::support::{Fleet, Group, Options, PacedWorld, Program, Scratch, policy};
+
+const NODES: usize = 5;
+/// Seconds of all work.
+const TOTAL: f64 = 100.0;
+/// The share of the one large dataset.
+const LARGE_SHARE: f64 = 0.3;
+/// Its batches.
+const LARGE_BATCHES: u32 = 20;
+/// The other datasets, whose sizes fall as 1/rank.
+const OTHERS: u32 = 60;
+/// No batch of another dataset takes longer, seconds.
+const LONGEST: f64 = 2.0;
+/// Rows of a file in a paced world.
+const ROWS: usize = 3;
+
+#[test]
+fn one_large_dataset_among_many_keeps_all_nodes_busy() {
+    let scratch = Scratch::new("skew");
+    let groups = groups();
+    let batches: u32 = groups.iter().map(|group| group.datasets * group.batches).sum();
+    let world = PacedWorld::new(scratch.path(), 1.0, &groups);
+    let fleet = Fleet::start(scratch.path(), NODES, Options::new(Program::PacedNode, 1, world.connections()));
+    let client = fleet.client();
+    client.of(&fleet.nodes[0].api).apply(&policy("skew", "paced.*"), "skew");
+    client.committed("skew", u64::from(OTHERS) + 1);
+
+    let (all, large) = (world.batches_by_node(""), world.batches_by_node("large"));
+    assert_eq!(all.values().sum::<usize>(), batches as usize, "every batch ran once: {all:?}");
+    assert_eq!(all.len(), NODES, "every node ran batches: {all:?}");
+    assert_eq!(large.values().sum::<usize>(), LARGE_BATCHES as usize);
+    assert_eq!(large.len(), NODES, "every node ran batches of the large dataset: {large:?}");
+    world.assert_all_once(OTHERS as usize + 1, batches as usize * ROWS);
+    fleet.assert_agreement();
+
+    let (began, published) = (world.done("begin_batch"), world.done("published"));
+    let (first, last) = (began.first().expect("there is one").at(), published.last().expect("there is one").at());
+    let makespan = (last - first) as f64 / 1000.0;
+    let bound = TOTAL / NODES as f64;
+    println!(
+        "makespan {makespan:.2} s, {:.2} of the bound {bound:.1} s; batches by node {all:?}, of the large dataset {large:?}",
+        makespan / bound
+    );
+}
+
+/// The large dataset, and the others in batches that are not too long.
+fn groups() -> Vec<Group> {
+    let harmonic: f64 = (1..=OTHERS).map(|rank| 1.0 / f64::from(rank)).sum();
+    let mut groups = vec![Group::new("large", 1, LARGE_BATCHES, TOTAL * LARGE_SHARE / f64::from(LARGE_BATCHES))];
+    for rank in 1..=OTHERS {
+        let seconds = TOTAL * (1.0 - LARGE_SHARE) / harmonic / f64::from(rank);
+        let batches = (seconds / LONGEST).ceil();
+        groups.push(Group::new(&format!("rank{rank:02}"), 1, batches as u32, seconds / batches));
+    }
+    groups
+}
