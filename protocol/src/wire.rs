@@ -17,7 +17,7 @@ mod seal;
 mod tests;
 
 pub use kind::Kind;
-pub use seal::{COMPRESS_FROM_BYTES, Head, head, open, seal};
+pub use seal::{COMPRESS_FROM_BYTES, HEAD_BYTES, Head, head, open, seal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -144,6 +144,20 @@ pub fn encode<T: Serialize + ?Sized>(kind: Kind, value: &T) -> Result<Vec<u8>, W
         return Err(WireError::TooLarge { kind, bytes: frame.len() });
     }
     Ok(frame)
+}
+
+/// What a frame holds, as its header says.
+///
+/// # Errors
+/// When the header is cut off, of another version, or of a kind that does not come from the network.
+pub fn kind_of(frame: &[u8]) -> Result<Kind, WireError> {
+    let Some(&[version, found, _]) = frame.first_chunk::<HEADER_BYTES>() else {
+        return Err(WireError::NoHeader { bytes: frame.len() });
+    };
+    if version != VERSION {
+        return Err(WireError::Version { found: version });
+    }
+    Kind::from_byte(found).filter(|kind| kind.travels()).ok_or(WireError::NotForNetwork { found })
 }
 
 /// Reads a frame of a known kind.

@@ -1,11 +1,11 @@
 //! The traits for sockets, and the bridge that lets axum serve on them.
 //!
-//! Holds: streams for the HTTP API. Room is kept beside [`Network::listen`] for the datagram socket of
-//! the node-to-node transport.
+//! Holds: streams for the HTTP API, datagrams for the node-to-node transport.
 
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,6 +27,12 @@ pub trait Network: Debug + Send + Sync + 'static {
     /// # Errors
     /// When the address is taken or not allowed.
     async fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn StreamListener>>;
+
+    /// Binds `at` (port 0: any free port) for datagrams.
+    ///
+    /// # Errors
+    /// When the address is taken or not allowed, or this network carries none.
+    async fn datagrams(&self, at: SocketAddr) -> io::Result<Arc<dyn quinn::AsyncUdpSocket>>;
 }
 
 /// A bound address.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use quinn::Runtime;
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 use skein_protocol::data_plane::DataPlane;
@@ -23,7 +24,8 @@ use super::files::{check_length, check_name};
 use super::{
     Blocking, ByteStream, Clock, Entropy, Env, FileMode, LedgerDisk, Network, NodeFiles, StreamListener, Work,
 };
-use crate::fabric::none::NoFabrics;
+use crate::fabric::quic::QuicFabrics;
+
 
 /// The file whose lock says that a node runs on the folder.
 const LOCK: &str = "lock";
@@ -101,6 +103,13 @@ impl SystemEnv {
         })
     }
 
+    /// The calls between nodes of this machine.
+    #[must_use]
+    pub fn fabrics(&self) -> QuicFabrics {
+        let (network, blocking) = (Arc::new(SystemNetwork), Arc::new(SystemBlocking));
+        QuicFabrics::new(network, blocking, self.entropy.clone(), self.clock.clone())
+    }
+
     /// The world of one node on this folder.
     #[must_use]
     pub fn env(&self, data_plane: Arc<dyn DataPlane>) -> Env {
@@ -111,7 +120,7 @@ impl SystemEnv {
             ledger_disk: self.folder.clone(),
             files: self.folder.clone(),
             network: Arc::new(SystemNetwork),
-            fabrics: Arc::new(NoFabrics),
+            fabrics: Arc::new(self.fabrics()),
             data_plane,
         }
     }
@@ -278,6 +287,12 @@ struct SystemNetwork;
 impl Network for SystemNetwork {
     async fn listen(&self, at: SocketAddr) -> io::Result<Box<dyn StreamListener>> {
         Ok(Box::new(SystemListener(tokio::net::TcpListener::bind(at).await?)))
+    }
+
+    async fn datagrams(&self, at: SocketAddr) -> io::Result<Arc<dyn quinn::AsyncUdpSocket>> {
+        let socket = std::net::UdpSocket::bind(at)?;
+        socket.set_nonblocking(true)?;
+        quinn::TokioRuntime.wrap_udp_socket(socket)
     }
 }
 

@@ -9,6 +9,7 @@
 //! twice is harmless.
 
 pub mod none;
+pub mod quic;
 
 use std::fmt::Debug;
 use std::io;
@@ -21,6 +22,9 @@ use skein_protocol::ids::NodeId;
 use skein_protocol::problem::Problem;
 
 use crate::pki::Identity;
+
+/// No one-way frame is longer: they are messages of the membership and the like.
+pub const MAX_CAST_BYTES: usize = 128 << 10;
 
 /// Who sent a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
+use super::{Certificate, PkiError};
+
 /// One set of credentials.
 pub struct Credentials {
-    /// The certificates of the cluster's authority; a peer must have been signed by one of them.
+    /// The certificates of the fleet's authority; a peer must have been signed by one of them.
     pub authorities: Vec<CertificateDer<'static>>,
-    /// This node's certificate, then those between it and the authority.
+    /// This node's certificate, then those between it and the authority, and the authority's, by whose hash a
+    /// joiner knows the fleet.
     pub chain: Vec<CertificateDer<'static>>,
     /// The key of this node's certificate.
     pub key: PrivatePkcs8KeyDer<'static>,
@@ -21,6 +24,17 @@ impl fmt::Debug for Credentials {
             .field("authorities", &self.authorities.len())
             .field("chain", &self.chain.len())
             .finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    /// What this node's certificate says.
+    ///
+    /// # Errors
+    /// When it is not a node's.
+    pub fn certificate(&self) -> Result<Certificate, PkiError> {
+        let leaf = self.chain.first().ok_or_else(|| PkiError::Certificate("the chain is empty".to_owned()))?;
+        Certificate::read(leaf)
     }
 }
 

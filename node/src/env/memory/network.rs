@@ -62,6 +62,10 @@ impl Network for MemoryNetwork {
         listeners.insert(address, waiting);
         Ok(Box::new(MemoryListener { address, accepted }))
     }
+
+    async fn datagrams(&self, _at: SocketAddr) -> io::Result<Arc<dyn quinn::AsyncUdpSocket>> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "the network in memory carries no datagrams; use its fabric"))
+    }
 }
 
 struct MemoryListener {

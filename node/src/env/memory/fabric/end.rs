@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Arrival, MemoryFabric};
 use crate::env::memory::handle::Pulse;
-use crate::fabric::{Answering, CallError, Fabric, FabricSetup, Fabrics, Peer};
+use crate::fabric::{Answering, CallError, Fabric, FabricSetup, Fabrics, MAX_CAST_BYTES, Peer};
 
 /// Frames that wait to be answered by one host before further ones are dropped.
 const MAX_WAITING: usize = 1 << 10;
@@ -112,7 +112,7 @@ impl Fabric for MemoryEnd {
         let (Ok(permit), Ok(runtime)) = (self.casts.clone().try_acquire_owned(), Handle::try_current()) else {
             return;
         };
-        if !self.works() || wire::head(&frame, frame.len()).is_err() {
+        if !self.works() || frame.len() > MAX_CAST_BYTES || wire::head(&frame, frame.len()).is_err() {
             return;
         }
         let (fabric, from) = (self.fabric.clone(), self.peer());
