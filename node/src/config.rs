@@ -4,14 +4,18 @@
 //! [`ConfigError`]s. Holds: the checks that need no disk. Not here: reading the file and resolving references (the
 //! binary does both), opening connections (the data plane).
 
+mod alerts;
 mod decode;
+mod fleet;
 mod reference;
 #[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
 
+pub use alerts::{AlertConfig, Secret};
 pub use decode::parse;
+pub use fleet::{DEFAULT_FLEET_LISTEN, FleetConfig};
 pub use reference::Reference;
 use skein_protocol::connection::Connections;
 use skein_protocol::hash::Hash256;
@@ -45,6 +49,10 @@ pub struct Config {
     pub connections: Connections,
     /// Who may call, besides the holder of the node's own token file.
     pub tokens: Vec<NamedToken>,
+    /// How it takes part in a fleet; none: it is alone.
+    pub fleet: Option<FleetConfig>,
+    /// Whom the node tells when something needs a person.
+    pub alerts: Option<AlertConfig>,
 }
 
 /// A token of a person or program. The token itself is nowhere in the configuration.
@@ -86,6 +94,8 @@ impl Config {
             tombstone_millis: TOMBSTONE_MILLIS,
             connections: Connections::new(),
             tokens: Vec::new(),
+            fleet: None,
+            alerts: None,
         }
     }
 

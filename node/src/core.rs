@@ -4,8 +4,9 @@
 //! Not here: decisions, the actors that use it.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -14,14 +15,17 @@ use serde::de::DeserializeOwned;
 use skein_protocol::data_plane::{DataPlane, Failure};
 use skein_protocol::hash::{Hash256, canonical_json};
 use skein_protocol::ids::{NodeId, PolicyName};
-use skein_protocol::ledger::{Answer, Entry, Migration, State};
+use skein_protocol::ledger::{Answer, Entry, Migration, Seat, State};
 use skein_protocol::policy::{self, Policy};
 use skein_protocol::problem::{Code, Problem};
 
+use crate::actors::Door;
 use crate::config::Config;
 use crate::env::Env;
+use crate::fleet::Fleet;
 use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
+use crate::pki::{Authority, Identity};
 
 /// Who proposes what a node does by itself.
 pub(crate) const ACTOR: &str = "node";
@@ -33,10 +37,29 @@ pub(crate) struct Core {
     pub(crate) ledger: Ledger<State>,
     pub(crate) node: NodeId,
     pub(crate) metrics: Metrics,
+    pub(crate) fleet: Fleet,
+    /// What this node proves to others.
+    pub(crate) identity: Arc<Identity>,
+    /// The key with which this node signs, if it has it.
+    pub(crate) authority: Option<Arc<Authority>>,
+    /// SHA-256 of this node's API token.
+    pub(crate) token_sha256: OnceLock<Hash256>,
+    /// Where the API listens.
+    pub(crate) api: OnceLock<SocketAddr>,
+    /// The addresses of members as they were when this node joined.
+    pub(crate) first_peers: Vec<SocketAddr>,
+    door: OnceLock<Door>,
     /// Monotonic time of the start.
     pub(crate) started: Duration,
     /// Parsed policies by name, each with the hash of its document.
     policies: Mutex<BTreeMap<PolicyName, (Hash256, Arc<Policy>)>>,
+}
+
+/// What a node proves to others, and with what it begins to look for them.
+pub(crate) struct Credentialed {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) authority: Option<Arc<Authority>>,
+    pub(crate) first_peers: Vec<SocketAddr>,
 }
 
 /// What the ledger said to an entry.
@@ -60,7 +83,8 @@ pub(crate) enum DocumentError {
 }
 
 impl Core {
-    pub(crate) fn new(env: Env, config: Config, ledger: Ledger<State>) -> Self {
+    pub(crate) fn new(env: Env, config: Config, ledger: Ledger<State>, standing: Credentialed, fleet: Fleet) -> Self {
+        let Credentialed { identity, authority, first_peers } = standing;
         Self {
             node: ledger.boot().node,
             started: env.clock.monotonic(),
@@ -68,8 +92,82 @@ impl Core {
             config,
             ledger,
             metrics: Metrics::default(),
+            fleet,
+            identity,
+            authority,
+            token_sha256: OnceLock::new(),
+            api: OnceLock::new(),
+            first_peers,
+            door: OnceLock::new(),
             policies: Mutex::default(),
         }
+    }
+
+    /// The way to the actors.
+    pub(crate) fn door(&self) -> Door {
+        self.door.get().cloned().unwrap_or_default()
+    }
+
+    /// From now on there are actors.
+    pub(crate) fn open_door(&self, door: Door) {
+        // The node's start does it once.
+        let _ = self.door.set(door);
+    }
+
+    /// Whether this node may act: it has a session, and nobody can have taken its place meanwhile.
+    pub(crate) fn may_act(&self) -> bool {
+        self.fleet.may_act(self.env.clock.monotonic())
+    }
+
+    /// The number of the open session.
+    pub(crate) fn session_number(&self) -> Option<skein_protocol::ids::SessionNo> {
+        self.fleet.session.number()
+    }
+
+    /// Where other nodes reach this one.
+    pub(crate) fn advertised(&self) -> Option<SocketAddr> {
+        let bound = self.fleet.peers.fabric().map(|fabric| fabric.address());
+        self.fleet.config.advertise.or(bound)
+    }
+
+    /// What this node offers.
+    pub(crate) fn seat(&self) -> Seat {
+        Seat {
+            address: self.advertised().map(|address| address.to_string()).unwrap_or_default(),
+            api: self.api.get().map(ToString::to_string).unwrap_or_default(),
+            slots: u32::try_from(self.config.slots).unwrap_or(u32::MAX),
+            zone: self.fleet.config.zone.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            token_sha256: self.token_sha256.get().copied().unwrap_or_default(),
+        }
+    }
+
+    /// Where to look for other nodes.
+    pub(crate) fn seeds(&self) -> Vec<SocketAddr> {
+        let mut seeds = self.first_peers.clone();
+        self.ledger.read(|state| {
+            let others = state.members().values().filter(|member| {
+                member.node != self.node && member.standing != skein_protocol::ledger::Standing::Removed
+            });
+            seeds.extend(others.filter_map(|member| member.seat.address.parse::<SocketAddr>().ok()));
+        });
+        seeds
+    }
+
+    /// Whether this node can sign certificates.
+    pub(crate) fn is_signer(&self) -> bool {
+        self.authority.is_some()
+    }
+
+    /// SHA-256 of the fleet's authority; none for a node that is alone.
+    pub(crate) fn authority_hash(&self) -> Option<Hash256> {
+        let credentials = self.identity.present()?;
+        credentials.authorities.first().map(|authority| Hash256::of(authority))
+    }
+
+    /// The fleet's name: the beginning of its authority's hash.
+    pub(crate) fn fleet_name(&self) -> String {
+        self.authority_hash().map(|hash| hash.short()).unwrap_or_default()
     }
 
     /// Milliseconds since 1970.
@@ -91,7 +189,12 @@ impl Core {
         let (index, answer) = self.ledger.propose(entry, ACTOR).await?;
         match answer {
             Answer::Refused(problem) => {
-                tracing::debug!(index, code = %problem.code, what = %problem.what, why = %problem.why, "moot");
+                if problem.code == Code::Stale {
+                    self.metrics.count(|stats| stats.stale_entries += 1);
+                    tracing::warn!(index, what = %problem.what, why = %problem.why, "refused: another owner goes on");
+                } else {
+                    tracing::debug!(index, code = %problem.code, what = %problem.what, why = %problem.why, "moot");
+                }
                 Ok(Recorded::Moot)
             }
             _ => Ok(Recorded::Fact),
@@ -103,6 +206,17 @@ impl Core {
     where
         F: Future<Output = Result<T, Failure>> + 'a,
     {
+        // Looked at here, and not only by whoever hands out work: a process that was stopped for a while finds out first.
+        if !self.may_act() {
+            self.metrics.count(|stats| stats.effects_refused += 1);
+            tracing::warn!("this node has no session any more: it does nothing, others may have taken its place");
+            return Err(Failure::transient(Problem::new(
+                Code::NoSession,
+                "the effect",
+                "the node's session is over, or may be",
+                "nothing: the present owner goes on",
+            )));
+        }
         let acting = AssertUnwindSafe(act(self.env.data_plane.as_ref())).catch_unwind();
         match acting.await {
             Ok(outcome) => outcome,

@@ -11,11 +11,13 @@ compile_error!(
 );
 
 mod actors;
+pub mod alert;
 pub mod api;
 pub mod config;
 mod core;
 pub mod env;
 pub mod fabric;
+pub mod fleet;
 pub mod ledger;
 pub mod metrics;
 mod node;

@@ -5,19 +5,28 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use skein_protocol::api::Status;
 use skein_protocol::ids::NodeId;
-use skein_protocol::ledger::{Entry, State};
+use skein_protocol::ledger::State;
+use tokio::time::timeout;
 
-use crate::actors::{Tree, TreeError};
+use crate::actors::{Task, Tree, TreeError};
+use crate::alert::Alerts;
 use crate::api::{self, Server, TOKEN_FILE};
 use crate::config::Config;
-use crate::core::Core;
+use crate::core::{Core, Credentialed};
 use crate::env::Env;
-use crate::ledger::{Ledger, LedgerConfig, LedgerError, Subscription};
+use crate::fabric::FabricSetup;
+use crate::fleet::{self, Fleet, PEERS_FILE, SessionState, Switchboard};
+use crate::ledger::{Boot, Ledger, LedgerConfig, LedgerError, Peers, Subscription};
 use crate::metrics::NodeStats;
+use crate::pki::{self, Authority, Identity};
+
+/// Handing over takes one entry of the ledger for each other node.
+const HAND_OVER: Duration = Duration::from_secs(10);
 
 /// A node that does not start, or does not stop cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +40,20 @@ pub enum NodeError {
     /// Its token file can be neither read nor written.
     #[error("the token file does not work: {0}")]
     Token(std::io::Error),
+    /// Its credentials cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] pki::PkiError),
+    /// The node-to-node endpoint does not open.
+    #[error("the node-to-node endpoint does not open at {at}: {source}; correct fleet.listen, or join a fleet first")]
+    Fabric {
+        /// Where.
+        at: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It was removed from the fleet.
+    #[error("this node was removed from the fleet; to use it again, let it join with an empty data folder and a new token")]
+    Removed,
     /// The API cannot listen.
     #[error("the API cannot listen at {at}: {source}; choose another address (node.listen) or stop what listens there")]
     Listen {
@@ -52,13 +75,36 @@ impl Node {
     /// # Errors
     /// When a part does not start; what was started is stopped again.
     pub async fn start(config: Config, env: Env) -> Result<NodeHandle, NodeError> {
-        let ledger = Ledger::<State>::open(&env, LedgerConfig::default()).await?;
-        let core = Arc::new(Core::new(env, config, ledger));
+        let (gossip, inbox) = fleet::inbox();
+        let switchboard = Switchboard::new(gossip);
+        let standing = credentials(&env).await?;
+        let peers = match &config.fleet {
+            None => Peers::alone(),
+            Some(part) => {
+                let node = identity_of(&env).await?;
+                let listen = part.listen;
+                let setup = FabricSetup { node, listen, identity: standing.identity.clone() };
+                let fabric = env.fabrics.open(setup, switchboard.clone()).await;
+                Peers::through(fabric.map_err(|source| NodeError::Fabric { at: listen, source })?)
+            }
+        };
+        let ledger = match Ledger::<State>::open_with(&env, LedgerConfig::default(), peers.clone()).await {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                close(&peers).await;
+                return Err(error.into());
+            }
+        };
+        let part = config.fleet.clone().unwrap_or_default();
+        let fleet = Fleet::new(ledger.boot().node, part, peers, inbox, config.slots);
+        let core = Arc::new(Core::new(env, config, ledger, standing, fleet));
+        switchboard.connect(&core);
         match Self::begin(core.clone()).await {
             Ok(handle) => Ok(handle),
             Err(error) => {
                 // The reason for the refusal is worth more than a failure to close.
                 let _ = core.ledger.shutdown().await;
+                close(&core.fleet.peers).await;
                 Err(error)
             }
         }
@@ -66,21 +112,60 @@ impl Node {
 
     async fn begin(core: Arc<Core>) -> Result<NodeHandle, NodeError> {
         let boot = core.ledger.boot().boots;
-        // What the last start had begun is over; its migrations get a higher epoch.
-        core.record(Entry::NodeStarted { node: core.node, boot }).await?;
         let router = api::router(core.clone()).await.map_err(NodeError::Token)?;
-        let tree = Tree::start(core.clone()).await?;
         let at = core.config.listen;
         let server = match Server::start(&core.env, at, router.clone()).await {
             Ok(server) => server,
-            Err(source) => {
-                tree.stop().await;
-                return Err(NodeError::Listen { at, source });
+            Err(source) => return Err(NodeError::Listen { at, source }),
+        };
+        // The session says where the API is; it was set nowhere else.
+        let _ = core.api.set(server.address());
+        let tree = match Tree::start(core.clone()).await {
+            Ok(tree) => tree,
+            Err(error) => {
+                server.stop().await;
+                return Err(error.into());
             }
         };
+        let mut state = core.fleet.session.watch();
+        let tasks = fleet::start(&core);
+        if core.fleet.peers.fabric().is_none() {
+            // What the last start had begun is over; its migrations get a higher epoch. Whoever is alone need not wait for
+            // others, and does not start without.
+            let _ = state.wait_for(|state| *state == SessionState::Acting).await;
+        }
         tracing::info!(node = %core.node, boot, address = %server.address(), slots = core.config.slots, "node started");
-        Ok(NodeHandle { core, tree, server, router })
+        let alerts = Alerts::start(&core);
+        Ok(NodeHandle { core, tree, server, router, tasks, alerts })
     }
+}
+
+async fn close(peers: &Peers) {
+    if let Some(fabric) = peers.fabric() {
+        fabric.close().await;
+    }
+}
+
+/// What this node proves to others, from its files.
+async fn credentials(env: &Env) -> Result<Credentialed, NodeError> {
+    let reading = env.clone();
+    let read = move || -> Result<Credentialed, pki::PkiError> {
+        let files = reading.files.as_ref();
+        let identity = pki::load(files)?.map_or_else(Identity::absent, Identity::new);
+        let authority = Authority::load(files)?.map(Arc::new);
+        let peers = files.read(PEERS_FILE).map_err(|source| pki::PkiError::File { name: PEERS_FILE, source })?;
+        let peers = String::from_utf8(peers.unwrap_or_default()).unwrap_or_default();
+        let first_peers = peers.lines().filter_map(|line| line.trim().parse().ok()).collect();
+        Ok(Credentialed { identity: Arc::new(identity), authority, first_peers })
+    };
+    Ok(env.blocking.call(read).await.map_err(LedgerError::from)??)
+}
+
+/// Who this node is, before its ledger is open: a fabric must know.
+async fn identity_of(env: &Env) -> Result<NodeId, NodeError> {
+    let reading = env.clone();
+    let boot = env.blocking.call(move || Boot::identify(&reading)).await.map_err(LedgerError::from)?;
+    Ok(boot?.node)
 }
 
 /// A running node. Dropping it without [`NodeHandle::stop`] leaves its tasks on the runtime.
@@ -89,6 +174,8 @@ pub struct NodeHandle {
     tree: Tree,
     server: Server,
     router: Router,
+    tasks: Vec<Task>,
+    alerts: Option<Alerts>,
 }
 
 impl NodeHandle {
@@ -138,27 +225,66 @@ impl NodeHandle {
         TOKEN_FILE
     }
 
-    /// Waits until the node cannot go on (its ledger's storage failed, say), and says why. It must be started anew then.
+    /// Where other nodes reach this one; nothing for a node that is alone.
+    #[must_use]
+    pub fn fleet_address(&self) -> Option<SocketAddr> {
+        self.core.fleet.peers.fabric().map(|fabric| fabric.address())
+    }
+
+    /// A digest of the state and the index that it is of.
+    ///
+    /// # Errors
+    /// When the state does not encode.
+    pub fn digest(&self) -> Result<(u64, skein_protocol::hash::Hash256), LedgerError> {
+        self.core.ledger.digest()
+    }
+
+    /// Waits until the node cannot go on (its ledger's storage failed, or it was removed from the fleet), and says why.
+    /// After a failure it must be started anew.
     pub async fn failed(&self) -> NodeError {
         let core = self.core.clone();
         let ledger = async move { NodeError::from(core.ledger.stopped().await) };
+        let mut session = self.core.fleet.session.watch();
+        let removed = async move {
+            // The sender lives as long as the node.
+            let _ = session.wait_for(|state| *state == SessionState::Removed).await;
+            NodeError::Removed
+        };
         tokio::select! {
             biased;
             error = ledger => error,
+            error = removed => error,
             error = self.tree.ended() => error.into(),
         }
     }
 
-    /// Answers no more calls, hands out no more work, waits for the work under way, and closes the ledger.
+    /// Drains and stops: hands over what is not begun, answers no more calls, waits for the work under way, says goodbye, and
+    /// closes the ledger. What could not be handed over is adopted by others.
     ///
     /// # Errors
     /// When the ledger does not close cleanly; what was acknowledged is durable all the same.
     pub async fn stop(self) -> Result<(), NodeError> {
-        let Self { core, tree, server, router } = self;
+        let Self { core, tree, server, router, tasks, alerts } = self;
+        core.fleet.leave();
+        if core.fleet.peers.fabric().is_some() && core.may_act() {
+            match timeout(HAND_OVER, fleet::hand_over(&core)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "work was not handed over; others adopt it"),
+                Err(_) => tracing::warn!("work was not handed over in time; others adopt it"),
+            }
+        }
         server.stop().await;
         drop(router);
         tree.stop().await;
+        if core.fleet.peers.fabric().is_some() {
+            fleet::say_goodbye(&core).await;
+        }
+        drop(tasks);
+        if let Some(alerts) = alerts {
+            alerts.stop().await;
+        }
         core.ledger.shutdown().await?;
+        close(&core.fleet.peers).await;
         tracing::info!(node = %core.node, "node stopped");
         Ok(())
     }

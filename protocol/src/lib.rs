@@ -7,10 +7,12 @@
 
 pub mod alert;
 pub mod api;
+pub mod calls;
 pub mod connection;
 pub mod data_plane;
 pub mod evidence;
 pub mod expr;
+pub mod fleet;
 pub mod hash;
 pub mod ids;
 pub mod inspection;

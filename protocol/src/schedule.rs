@@ -1,24 +1,47 @@
 //! The scheduler: which of the steps that are possible are taken now.
 //!
 //! In: a view of the migrations that a node owns, what runs, the limits. Out: dispatches. Pure; it proposes, the
-//! node records and acts. Order: priority, then what is nearest to its end (it frees staged files and shows
-//! results), then longest first. Not here: placement over nodes and stealing, which come with the fleet.
+//! node records and acts. What ends a run goes first. Batches go by priority; among equals by fairness between teams, then what
+//! has begun before what has not, then longest first, then age. No migration waits for ever: see `turns`. Policies wait for
+//! those that they name: see `after`. Not here: placement over nodes and stealing (`fleet`).
+
+mod after;
+pub(crate) mod backlog;
+mod hand_out;
+mod prepare;
+mod turns;
+pub(crate) mod usage;
 
 use std::collections::BTreeMap;
 
-use crate::ids::{BatchId, MigrationId, PolicyName};
+use crate::ids::{BatchId, ConnectionName, MigrationId, NodeId};
 use crate::ledger::migration::{Migration, Phase};
 use crate::ledger::state::State;
 use crate::machine::{self, Step};
+
+pub(crate) use after::Waits;
+pub use after::{cycle, cycle_with, waits_for};
+pub use turns::{BYPASS, PATIENCE_MILLIS, Turns};
 
 /// Preparations that one node runs at once, for each slot: they are short and mostly wait for the disk.
 pub const PREPARATIONS_PER_SLOT: usize = 2;
 
 /// What a node may run at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limits {
+    /// The node whose migrations they are.
+    pub node: NodeId,
     /// Batches and final work.
     pub slots: usize,
+    /// The node is being left: it ends what stands between an intent and its publication, and begins nothing else.
+    pub draining: bool,
+    /// Most batches at once over the whole fleet that read from, or write to, a connection.
+    pub connections: BTreeMap<ConnectionName, u32>,
+    /// Most batches that may begin now on this node with a connection: none while its circuit breaker is open, one to try
+    /// whether it is back.
+    pub begin: BTreeMap<ConnectionName, u32>,
+    /// Most batches that failed before and may begin again now, where retries are rationed.
+    pub retries: Option<u32>,
 }
 
 /// What runs at the moment and is not visible in the ledger: work that is not a batch.
@@ -28,8 +51,29 @@ pub struct Running {
     pub preparing: Vec<MigrationId>,
     /// Migrations whose validation, publication, withdrawal or collection runs.
     pub finishing: Vec<MigrationId>,
-    /// Batches that run, or whose start is being recorded.
+    /// Batches that run here, or whose start is being recorded.
     pub batches: Vec<(MigrationId, BatchId)>,
+    /// Batches that other nodes run for this one: they take no slot here.
+    pub lent: Vec<(MigrationId, BatchId)>,
+    /// Batches that this node runs for others.
+    pub borrowed: Vec<(MigrationId, BatchId)>,
+    /// As the last decision left them.
+    pub turns: Turns,
+}
+
+impl Running {
+    /// Slots that are taken.
+    #[must_use]
+    pub fn busy(&self) -> usize {
+        self.batches.len() + self.finishing.len() + self.borrowed.len()
+    }
+
+    /// Whether a batch was handed out already, here or to another node.
+    #[must_use]
+    pub fn has(&self, migration: MigrationId, batch: BatchId) -> bool {
+        let one = (migration, batch);
+        self.batches.contains(&one) || self.lent.contains(&one)
+    }
 }
 
 /// One piece of work to begin now.
@@ -50,81 +94,70 @@ pub struct Decision {
     pub dispatches: Vec<Dispatch>,
     /// Milliseconds since 1970.
     pub wake_at: Option<u64>,
+    /// For [`Running::turns`].
+    pub turns: Turns,
 }
 
-/// Decides what a node begins now. `owns` tells which migrations are its own.
+/// Decides what a node begins now. `owns` tells which of its migrations it may touch.
 ///
 /// With every slot taken it looks at nothing: whatever ends then asks again. So [`Decision::wake_at`] speaks only of what
-/// was looked at.
+/// was looked at. It costs what is handed out times the number of policies, and not what there is.
 pub fn decide(
     state: &State,
     running: &Running,
-    limits: Limits,
+    limits: &Limits,
     now: u64,
     owns: impl Fn(&Migration) -> bool,
 ) -> Decision {
-    let mut round = Round::new(state, running, limits);
+    let mut round = Round::new(state, running, limits, now, &owns);
     // What ends a run goes before what begins one, and work on a run before what is left after it.
-    for phase in [Phase::RollingBack, Phase::Commit, Phase::Validation] {
-        round.finishing(phase, now, &owns);
+    round.finishing(Phase::RollingBack);
+    round.finishing(Phase::Commit);
+    if limits.draining {
+        return round.decision;
     }
-    for phase in [Phase::Execution, Phase::Ready] {
-        for migration in state.due(phase).filter(|migration| owns(migration)) {
-            if round.free == 0 {
-                break;
-            }
-            if round.policy_is_full(migration) {
-                continue;
-            }
-            match machine::next(migration, now) {
-                Step::Batches(batches) => round.batches(migration, &batches),
-                Step::WaitUntil(time) => round.wait(time),
-                _ => {}
-            }
-        }
-    }
-    for migration in state.due(Phase::Preparation).filter(|migration| owns(migration)) {
-        if round.preparations == 0 {
-            break;
-        }
-        match machine::next(migration, now) {
-            Step::WaitUntil(time) => round.wait(time),
-            step => round.prepare(migration, step),
-        }
-    }
-    round.start_preparations(state.due(Phase::Queued).filter(|migration| owns(migration)));
+    round.finishing(Phase::Validation);
+    round.hand_out_batches();
+    round.work_on_preparations();
+    round.start_preparations();
     for phase in [Phase::Committed, Phase::RolledBack, Phase::Quarantined, Phase::Cancelled] {
-        round.finishing(phase, now, &owns);
+        round.finishing(phase);
     }
     round.decision
 }
 
+/// One decision while it is made.
 struct Round<'a> {
     state: &'a State,
     running: &'a Running,
+    limits: &'a Limits,
+    now: u64,
+    owns: &'a dyn Fn(&Migration) -> bool,
     free: usize,
     preparations: usize,
-    by_policy: BTreeMap<&'a PolicyName, u32>,
+    waits: Waits<'a>,
     decision: Decision,
 }
 
 impl<'a> Round<'a> {
-    fn new(state: &'a State, running: &'a Running, limits: Limits) -> Self {
-        let mut by_policy: BTreeMap<&PolicyName, u32> = BTreeMap::new();
-        for (id, _) in &running.batches {
-            if let Some(migration) = state.migration(*id) {
-                *by_policy.entry(&migration.policy).or_default() += 1;
-            }
-        }
-        let busy = running.batches.len() + running.finishing.len();
+    fn new(
+        state: &'a State,
+        running: &'a Running,
+        limits: &'a Limits,
+        now: u64,
+        owns: &'a dyn Fn(&Migration) -> bool,
+    ) -> Self {
         let most = limits.slots * PREPARATIONS_PER_SLOT;
         Self {
             state,
             running,
-            free: limits.slots.saturating_sub(busy),
+            limits,
+            now,
+            owns,
+            free: limits.slots.saturating_sub(running.busy()),
             preparations: most.saturating_sub(running.preparing.len()),
-            by_policy,
-            decision: Decision::default(),
+            waits: Waits::new(state),
+            decision: Decision { turns: running.turns, ..Decision::default() },
         }
     }
 
@@ -133,15 +166,16 @@ impl<'a> Round<'a> {
         self.decision.wake_at = Some(earliest);
     }
 
-    fn finishing(&mut self, phase: Phase, now: u64, owns: &impl Fn(&Migration) -> bool) {
-        for migration in self.state.due(phase).filter(|migration| owns(migration)) {
+    fn finishing(&mut self, phase: Phase) {
+        let (state, owns) = (self.state, self.owns);
+        for migration in state.due_of(self.limits.node, phase).filter(|migration| owns(migration)) {
             if self.free == 0 {
                 return;
             }
             if self.running.finishing.contains(&migration.id) {
                 continue;
             }
-            match machine::next(migration, now) {
+            match machine::next(migration, self.now) {
                 Step::Wait => {}
                 Step::WaitUntil(time) => self.wait(time),
                 step => {
@@ -152,44 +186,9 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn policy_is_full(&self, migration: &Migration) -> bool {
-        let used = self.by_policy.get(&migration.policy).copied().unwrap_or_default();
-        used >= self.most_of_policy(migration)
-    }
-
-    fn most_of_policy(&self, migration: &Migration) -> u32 {
-        self.state.policies().get(&migration.policy).map_or(u32::MAX, |record| record.policy.max_parallel)
-    }
-
-    fn batches(&mut self, migration: &'a Migration, batches: &[BatchId]) {
-        let most = self.most_of_policy(migration);
-        for batch in batches {
-            let used = self.by_policy.entry(&migration.policy).or_default();
-            if self.free == 0 || *used >= most {
-                return;
-            }
-            if self.running.batches.contains(&(migration.id, *batch)) {
-                continue;
-            }
-            *used += 1;
-            self.free -= 1;
-            self.decision.dispatches.push(Dispatch::Batch(migration.id, *batch));
-        }
-    }
-
-    fn prepare(&mut self, migration: &Migration, step: Step) {
-        if self.running.preparing.contains(&migration.id) {
-            return;
-        }
-        self.preparations -= 1;
-        self.decision.dispatches.push(Dispatch::Work(migration.id, step));
-    }
-
-    fn start_preparations(&mut self, queued: impl Iterator<Item = &'a Migration>) {
-        let chosen: Vec<MigrationId> = queued.take(self.preparations).map(|migration| migration.id).collect();
-        if !chosen.is_empty() {
-            self.decision.dispatches.push(Dispatch::StartPreparations(chosen));
-        }
+    /// The team that a policy belongs to; nobody's without a record.
+    fn team(&self, migration: &Migration) -> &'a str {
+        self.state.policies().get(&migration.policy).map_or("", |record| record.policy.owner.as_str())
     }
 }
 

@@ -9,11 +9,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use skein_protocol::fleet::{self, load::PeerLoad};
 use skein_protocol::ids::MigrationId;
-use skein_protocol::ledger::Entry;
-use skein_protocol::schedule::{self, Dispatch, Limits, Running};
+use skein_protocol::ledger::entry::Fence;
+use skein_protocol::ledger::{Entry, State};
+use skein_protocol::schedule::{self, Decision, Dispatch, Limits, Running};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::door::Gift;
 use super::job::Job;
 use super::supervisor::SupervisorMessage;
 use super::task::Task;
@@ -31,6 +35,8 @@ pub(super) enum DispatcherMessage {
     Wake,
     /// A piece of work ended.
     Ended(MigrationId, Job),
+    /// A node asks for work.
+    Steal(PeerLoad, oneshot::Sender<Gift>),
     /// Begin nothing for this migration.
     Hold(MigrationId),
     /// Begin again.
@@ -82,6 +88,7 @@ impl Actor for Dispatcher {
         match message {
             DispatcherMessage::Wake => {}
             DispatcherMessage::Ended(id, job) => job.leave(id, &mut state.running),
+            DispatcherMessage::Steal(thief, gift) => return state.give(&thief, gift),
             DispatcherMessage::Hold(id) => {
                 state.held.insert(id);
                 return Ok(());
@@ -99,13 +106,19 @@ impl DispatcherState {
         // Before the look: what is applied from here on wakes again.
         self.awake.store(false, Ordering::Release);
         let now = self.core.now();
-        let limits = Limits { slots: self.core.config.slots };
-        let decision = self.core.ledger.read(|state| {
-            let ours = |migration: &skein_protocol::ledger::Migration| {
-                migration.owner == self.core.node && !self.held.contains(&migration.id)
-            };
-            schedule::decide(state, &self.running, limits, now, ours)
-        });
+        let draining = self.core.fleet.is_draining(&self.core);
+        let decision = if self.core.may_act() && !draining {
+            let limits = self.limits();
+            self.core.ledger.read(|state| {
+                let ours = |migration: &skein_protocol::ledger::Migration| {
+                    migration.owner == self.core.node && !self.held.contains(&migration.id)
+                };
+                schedule::decide(state, &self.running, &limits, now, ours)
+            })
+        } else {
+            Decision::default()
+        };
+        self.running.turns = decision.turns;
         self.nap = decision.wake_at.map(|time| {
             let myself = myself.clone();
             let nap = Duration::from_millis(time.saturating_sub(now)).clamp(Duration::from_millis(1), LONGEST_NAP);
@@ -124,6 +137,52 @@ impl DispatcherState {
             stats.slots_busy = busy as u64;
             stats.preparations = preparations as u64;
         });
+        self.tell_load(draining);
+        Ok(())
+    }
+
+    fn limits(&self) -> Limits {
+        let guests = usize::try_from(self.core.fleet.guests.taken()).unwrap_or(usize::MAX);
+        Limits { node: self.core.node, slots: self.core.config.slots.saturating_sub(guests), ..Limits::default() }
+    }
+
+    /// What this node has and has room for.
+    fn load(&self, draining: bool) -> PeerLoad {
+        let slots = u32::try_from(self.core.config.slots).unwrap_or(u32::MAX);
+        let load = |state: &State| fleet::load::load(state, self.core.node, slots, &self.running, draining);
+        let load = self.core.ledger.read(load);
+        PeerLoad { free: load.free.saturating_sub(self.core.fleet.guests.taken()), ..load }
+    }
+
+    fn tell_load(&self, draining: bool) {
+        let load = self.load(draining);
+        self.core.fleet.load.send_if_modified(|told| {
+            let changed = *told != load;
+            *told = load;
+            changed
+        });
+    }
+
+    /// Gives work to a node that asks: whole migrations, or else batches of those that run here.
+    fn give(&mut self, thief: &PeerLoad, gift: oneshot::Sender<Gift>) -> Result<(), ActorProcessingErr> {
+        let now = self.core.now();
+        let me = self.load(self.core.fleet.is_draining(&self.core));
+        let (whole, lent) = self.core.ledger.read(|state| {
+            let whole = fleet::stealing::consent(state, &me, &self.running, thief);
+            let fences: Vec<Fence> =
+                whole.iter().filter_map(|id| state.migration(*id)).map(|migration| migration.fence()).collect();
+            let lent = match fences.is_empty() {
+                true => fleet::stealing::lend(state, &me, &self.running, thief.free, now),
+                false => Vec::new(),
+            };
+            (fences, lent)
+        });
+        for (id, batch) in &lent {
+            Job::Batch(*batch).enter(*id, Some(thief.node), &mut self.running);
+            self.supervisor.cast(SupervisorMessage::HandTo(*id, *batch, thief.node))?;
+        }
+        // A thief that has gone asks again.
+        let _ = gift.send(Gift { whole, lent: u32::try_from(lent.len()).unwrap_or(u32::MAX) });
         Ok(())
     }
 
@@ -142,7 +201,7 @@ impl DispatcherState {
             }
             Dispatch::Batch(id, batch) => (id, Job::Batch(batch)),
         };
-        job.enter(id, &mut self.running);
+        job.enter(id, None, &mut self.running);
         self.supervisor.cast(SupervisorMessage::Hand(id, job))?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A piece of work as actors speak of it: a step of one migration, or one of its batches.
 
-use skein_protocol::ids::{BatchId, MigrationId};
+use skein_protocol::ids::{BatchId, MigrationId, NodeId};
 use skein_protocol::machine::Step;
 use skein_protocol::problem::Problem;
 use skein_protocol::schedule::Running;
@@ -62,9 +62,10 @@ impl Job {
         }
     }
 
-    /// Notes that it runs.
-    pub(super) fn enter(self, migration: MigrationId, running: &mut Running) {
+    /// Notes that it runs, here or on another node.
+    pub(super) fn enter(self, migration: MigrationId, runner: Option<NodeId>, running: &mut Running) {
         match self {
+            Self::Batch(batch) if runner.is_some() => running.lent.push((migration, batch)),
             Self::Prepare => running.preparing.push(migration),
             Self::Batch(batch) => running.batches.push((migration, batch)),
             _ => running.finishing.push(migration),
@@ -75,7 +76,10 @@ impl Job {
     pub(super) fn leave(self, migration: MigrationId, running: &mut Running) {
         match self {
             Self::Prepare => running.preparing.retain(|id| *id != migration),
-            Self::Batch(batch) => running.batches.retain(|one| *one != (migration, batch)),
+            Self::Batch(batch) => {
+                running.batches.retain(|one| *one != (migration, batch));
+                running.lent.retain(|one| *one != (migration, batch));
+            }
             _ => running.finishing.retain(|id| *id != migration),
         }
     }

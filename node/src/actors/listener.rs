@@ -17,6 +17,8 @@ use crate::ledger::{Applied, Notice, Subscription};
 enum Touched {
     /// Nothing.
     None,
+    /// Nobody need look whose work it is.
+    All,
     /// Work of these may be pointless now.
     Some(Vec<MigrationId>),
     /// A hand-out was recorded.
@@ -35,6 +37,7 @@ pub(super) async fn listen(
             Notice::Missed => supervisor.cast(SupervisorMessage::AllChanged),
             Notice::Applied(applied) => match touched(&applied) {
                 Touched::None => Ok(()),
+                Touched::All => supervisor.cast(SupervisorMessage::AllChanged),
                 Touched::Some(ids) => supervisor.cast(SupervisorMessage::Changed(ids)),
                 Touched::Started(id, batch) => supervisor.cast(SupervisorMessage::Started(id, batch)),
             },
@@ -61,6 +64,12 @@ fn touched(applied: &Applied<State>) -> Touched {
             _ => Touched::None,
         },
         Entry::BatchStarted { fence, batch, .. } => Touched::Started(fence.migration, *batch),
+        Entry::Transferred { items, .. } => Touched::Some(items.iter().map(|fence| fence.migration).collect()),
+        Entry::SessionOpened { .. }
+        | Entry::SessionClosed { .. }
+        | Entry::SessionsExpired { .. }
+        | Entry::MemberRemoved { .. }
+        | Entry::MemberReplaced { .. } => Touched::All,
         _ => Touched::None,
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use skein_protocol::hash::Hash256;
-use skein_protocol::ids::{Attempt, BatchId, MigrationId, Run, StageNo};
+use skein_protocol::ids::{Attempt, BatchId, MigrationId, NodeId, Run, StageNo};
 use skein_protocol::ledger::Entry;
 use skein_protocol::machine::{Stake, outcome};
 use skein_protocol::problem::{Code, Problem};
@@ -30,6 +30,8 @@ pub(super) struct MigrationActor;
 pub(super) enum MigrationMessage {
     /// Begin this.
     Hand(Job),
+    /// Let another node run this batch.
+    HandTo(BatchId, NodeId),
     /// A task ended: the job, its number, how.
     Over(Job, u64, Result<End, JobError>),
     /// The record changed: look which jobs are still wanted.
@@ -80,7 +82,8 @@ impl Actor for MigrationActor {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            MigrationMessage::Hand(job) => state.begin(&myself, job).await,
+            MigrationMessage::Hand(job) => state.begin(&myself, job, None).await,
+            MigrationMessage::HandTo(batch, runner) => state.begin(&myself, Job::Batch(batch), Some(runner)).await,
             MigrationMessage::Over(job, number, outcome) => state.over(job, number, outcome),
             MigrationMessage::Look => {
                 state.abort_unwanted()?;
@@ -91,7 +94,12 @@ impl Actor for MigrationActor {
 }
 
 impl MigrationState {
-    async fn begin(&mut self, myself: &ActorRef<MigrationMessage>, job: Job) -> Result<(), ActorProcessingErr> {
+    async fn begin(
+        &mut self,
+        myself: &ActorRef<MigrationMessage>,
+        job: Job,
+        runner: Option<NodeId>,
+    ) -> Result<(), ActorProcessingErr> {
         let now = self.core.now();
         let brief = |state: &skein_protocol::ledger::State| {
             state.migration(self.id).and_then(|migration| Brief::of(state, migration, job, now))
@@ -100,12 +108,13 @@ impl MigrationState {
         let (stake, attempt) = match job {
             Job::Batch(batch) => {
                 let attempt = brief.next_attempt;
-                let entry = Entry::BatchStarted { fence: brief.fence, batch, attempt };
+                let entry = Entry::BatchStarted { fence: brief.fence, batch, attempt, runner: runner.unwrap_or(self.core.node) };
                 if let Recorded::Moot = self.core.record(entry).await? {
                     return self.moot(job);
                 }
                 self.core.metrics.count(|stats| {
                     stats.batches_started += 1;
+                    stats.batches_lent += u64::from(runner.is_some());
                     stats.batch_retries += u64::from(brief.failures > 0);
                 });
                 let stake = |migration: &skein_protocol::ledger::Migration| Stake::batch(migration, batch, attempt);
@@ -118,7 +127,7 @@ impl MigrationState {
             }
         };
         let Some(stake) = stake else { return self.end(job, End::Done) };
-        let worker = self.worker(brief, attempt, job);
+        let worker = self.worker(brief, attempt, job, runner);
         self.tasks += 1;
         let (number, myself, closing) = (self.tasks, myself.clone(), worker.closing.clone());
         let task = Task::start(async move {
@@ -134,7 +143,7 @@ impl MigrationState {
         self.abort_unwanted()
     }
 
-    fn worker(&mut self, brief: Brief, attempt: Attempt, job: Job) -> Worker {
+    fn worker(&mut self, brief: Brief, attempt: Attempt, job: Job, runner: Option<NodeId>) -> Worker {
         let plan = match (&self.plan, brief.plan) {
             (Some((hash, cell)), Some(present)) if *hash == present => cell.clone(),
             (_, present) => {
@@ -153,7 +162,7 @@ impl MigrationState {
             }
             _ => PriorCell::default(),
         };
-        Worker { core: self.core.clone(), brief, attempt, plan, prior, closing: Arc::default() }
+        Worker { core: self.core.clone(), brief, attempt, runner, plan, prior, closing: Arc::default() }
     }
 
     fn over(&mut self, job: Job, number: u64, outcome: Result<End, JobError>) -> Result<(), ActorProcessingErr> {

@@ -14,6 +14,7 @@
 
 mod brief;
 mod dispatcher;
+mod door;
 mod job;
 mod listener;
 mod migration;
@@ -30,7 +31,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::core::Core;
+pub(crate) use door::Door;
 use supervisor::{Supervisor, SupervisorMessage};
+pub(crate) use task::Task;
 
 /// Work under way may take this long to end when the node stops; what is longer is done again after the next start.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -51,8 +54,9 @@ pub(crate) struct Tree {
 impl Tree {
     /// Starts the actors on the current runtime.
     pub(crate) async fn start(core: Arc<Core>) -> Result<Self, TreeError> {
-        let started = Supervisor::spawn(None, Supervisor, core).await;
+        let started = Supervisor::spawn(None, Supervisor, core.clone()).await;
         let (root, ended) = started.map_err(|error| TreeError(error.to_string()))?;
+        core.open_door(Door::new(root.clone()));
         Ok(Self { root, ended })
     }
 

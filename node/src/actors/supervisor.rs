@@ -4,25 +4,28 @@
 //! dispatcher. Holds: which jobs run where, so that whoever dies is built again without losing count; the pauses after
 //! failures that no entry records. An actor is stopped when its migration comes to rest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use skein_protocol::ids::{BatchId, MigrationId};
+use skein_protocol::fleet::load::PeerLoad;
+use skein_protocol::ids::{BatchId, MigrationId, NodeId};
 use skein_protocol::ledger::{Migration, Phase};
 use skein_protocol::machine::{self, Step, outcome};
 use skein_protocol::schedule::Running;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
 use super::dispatcher::{Dispatcher, DispatcherMessage, Handover};
+use super::door::Gift;
 use super::job::{End, Job};
 use super::listener::listen;
 use super::migration::{MigrationActor, MigrationMessage};
 use super::task::Task;
 use crate::core::Core;
+use crate::fleet::SessionState;
 
 /// Keeps the others alive.
 pub(super) struct Supervisor;
@@ -45,19 +48,27 @@ pub(super) enum SupervisorMessage {
     Released(MigrationId),
     /// The pause after the dispatcher's death is over.
     RestartDispatcher,
+    /// A batch is handed to another node.
+    HandTo(MigrationId, BatchId, NodeId),
+    /// A node asks for work.
+    Steal(PeerLoad, oneshot::Sender<Gift>),
+    /// Whether this node may act has changed.
+    Session(SessionState),
     /// Begin nothing more; answer when nothing runs.
     Drain(oneshot::Sender<()>),
 }
 
 struct Child {
     actor: ActorRef<MigrationMessage>,
-    jobs: BTreeSet<Job>,
+    /// Each with the other node that does it, if one does.
+    jobs: BTreeMap<Job, Option<NodeId>>,
 }
 
 pub(super) struct SupervisorState {
     core: Arc<Core>,
     awake: Arc<AtomicBool>,
     _listener: Task,
+    _session: Task,
     dispatcher: Option<ActorRef<DispatcherMessage>>,
     /// Deaths of the dispatcher in a row, and the pause after the last.
     dispatcher_deaths: u32,
@@ -80,11 +91,13 @@ impl Actor for Supervisor {
     async fn pre_start(&self, myself: ActorRef<Self::Msg>, core: Arc<Core>) -> Result<Self::State, ActorProcessingErr> {
         let awake = Arc::new(AtomicBool::new(false));
         // It subscribes before the first look at the state, so that nothing is missed in between.
-        let listener = Task::start(listen(core.ledger.subscribe(), myself, awake.clone()));
+        let listener = Task::start(listen(core.ledger.subscribe(), myself.clone(), awake.clone()));
+        let session = Task::start(follow_session(core.fleet.session.watch(), myself));
         Ok(SupervisorState {
             core,
             awake,
             _listener: listener,
+            _session: session,
             dispatcher: None,
             dispatcher_deaths: 0,
             dispatcher_pause: None,
@@ -115,6 +128,9 @@ impl Actor for Supervisor {
             SupervisorMessage::Started(id, batch) => state.check_started(&myself, id, batch).await?,
             SupervisorMessage::Released(id) => state.released(&myself, id).await?,
             SupervisorMessage::RestartDispatcher => state.start_dispatcher(&myself).await?,
+            SupervisorMessage::HandTo(id, batch, runner) => state.lend(&myself, id, batch, runner).await?,
+            SupervisorMessage::Steal(thief, gift) => state.tell(DispatcherMessage::Steal(thief, gift)),
+            SupervisorMessage::Session(session) => state.session(session),
             SupervisorMessage::Drain(idle) => {
                 if let Some(dispatcher) = state.dispatcher.take() {
                     dispatcher.stop(None);
@@ -166,7 +182,9 @@ impl SupervisorState {
         }
         let mut running = Running::default();
         for (id, child) in &self.children {
-            child.jobs.iter().for_each(|job| job.enter(*id, &mut running));
+            for (job, runner) in &child.jobs {
+                job.enter(*id, *runner, &mut running);
+            }
         }
         let handover = Handover {
             core: self.core.clone(),
@@ -202,10 +220,49 @@ impl SupervisorState {
             return Ok(());
         }
         let child = self.child(myself, id).await?;
-        child.jobs.insert(job);
+        child.jobs.insert(job, None);
         // If it died a moment ago, its death is told next, and takes the job back.
         let _ = child.actor.cast(MigrationMessage::Hand(job));
         Ok(())
+    }
+
+    /// Hands a batch to another node.
+    async fn lend(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        id: MigrationId,
+        batch: BatchId,
+        runner: NodeId,
+    ) -> Result<(), ActorProcessingErr> {
+        let job = Job::Batch(batch);
+        if self.draining || self.held.contains_key(&id) {
+            self.tell(DispatcherMessage::Ended(id, job));
+            return Ok(());
+        }
+        let child = self.child(myself, id).await?;
+        child.jobs.insert(job, Some(runner));
+        // As above.
+        let _ = child.actor.cast(MigrationMessage::HandTo(batch, runner));
+        Ok(())
+    }
+
+    /// Without a session everything under way is given up: others may take over any time.
+    fn session(&mut self, session: SessionState) {
+        if session == SessionState::Acting {
+            self.tell(DispatcherMessage::Wake);
+            return;
+        }
+        for (id, child) in std::mem::take(&mut self.children) {
+            if !child.jobs.is_empty() {
+                tracing::warn!(migration = %id, jobs = child.jobs.len(), "given up: the node has no session");
+            }
+            child.actor.kill();
+            for job in child.jobs.into_keys() {
+                self.core.metrics.count(|stats| stats.aborted += 1);
+                self.tell(DispatcherMessage::Ended(id, job));
+            }
+        }
+        self.tell_if_idle();
     }
 
     /// The actor of a migration, built if there is none.
@@ -217,7 +274,7 @@ impl SupervisorState {
         if !self.children.contains_key(&id) {
             let arguments = (self.core.clone(), myself.clone(), id);
             let (actor, _) = MigrationActor::spawn_linked(None, MigrationActor, arguments, myself.get_cell()).await?;
-            self.children.insert(id, Child { actor, jobs: BTreeSet::new() });
+            self.children.insert(id, Child { actor, jobs: BTreeMap::new() });
         }
         Ok(self.children.get_mut(&id).expect("it was inserted if it was not there"))
     }
@@ -244,7 +301,7 @@ impl SupervisorState {
         self.core.metrics.count(|stats| stats.migration_restarts += 1);
         tracing::error!(migration = %id, %why, "the migration's actor died");
         self.hold(myself, id);
-        for job in self.children.remove(&id).map(|child| child.jobs).unwrap_or_default() {
+        for job in self.children.remove(&id).map(|child| child.jobs).unwrap_or_default().into_keys() {
             self.tell(DispatcherMessage::Ended(id, job));
         }
         self.tell_if_idle();
@@ -298,7 +355,11 @@ impl SupervisorState {
         id: MigrationId,
         batch: BatchId,
     ) -> Result<(), ActorProcessingErr> {
-        let known = self.children.get(&id).is_some_and(|child| child.jobs.contains(&Job::Batch(batch)));
+        let ours = self.core.ledger.read(|state| state.migration(id).is_some_and(|one| one.owner == self.core.node));
+        if !ours {
+            return Ok(());
+        }
+        let known = self.children.get(&id).is_some_and(|child| child.jobs.contains_key(&Job::Batch(batch)));
         if !known && !self.held.contains_key(&id) {
             let child = self.child(myself, id).await?;
             let _ = child.actor.cast(MigrationMessage::Look);
@@ -330,6 +391,16 @@ impl SupervisorState {
 fn has_next(migration: &Migration, now: u64) -> bool {
     matches!(migration.phase, Phase::Execution | Phase::Validation | Phase::Commit)
         && !matches!(machine::next(migration, now), Step::Wait | Step::WaitUntil(_))
+}
+
+/// Tells the supervisor whether the node may act, whenever that changes.
+async fn follow_session(mut session: watch::Receiver<SessionState>, supervisor: ActorRef<SupervisorMessage>) {
+    while session.changed().await.is_ok() {
+        let state = *session.borrow_and_update();
+        if supervisor.cast(SupervisorMessage::Session(state)).is_err() {
+            return;
+        }
+    }
 }
 
 /// Sends a message to the supervisor after a pause.

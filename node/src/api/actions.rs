@@ -63,7 +63,7 @@ fn within<T>(items: Vec<T>) -> Result<Vec<T>, ApiError> {
     Ok(items)
 }
 
-fn answered(answer: Answer, asked: usize, first: MigrationId) -> ActionAnswer {
+pub(super) fn answered(answer: Answer, asked: usize, first: MigrationId) -> ActionAnswer {
     let refused: Vec<RefusedAction> = match answer {
         Answer::Partly(refused) => {
             refused.into_iter().map(|(migration, problem)| RefusedAction { migration, problem }).collect()

@@ -1,16 +1,22 @@
-//! What happens round every handler: authorization, a deadline, counting, problem documents for the router's own refusals.
+//! What happens round every handler: authorization, how current an answer is, a deadline, counting, problem documents for
+//! the router's own refusals.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use skein_protocol::api::{AGE_HEADER, APPLIED_INDEX_HEADER, CURRENT_PARAMETER};
+use skein_protocol::hash::Hash256;
+use skein_protocol::ledger::Standing;
 use skein_protocol::problem::{Code, Problem};
 use tokio::time::timeout;
 
 use super::Api;
 use super::error::{ApiError, explain};
+use super::fleet_source;
 
 /// A handler answers within this time, or the caller is told that it did not. Selecting datasets may list a large
 /// warehouse.
@@ -18,13 +24,61 @@ const HANDLER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Lets a call with a known token pass, and notes whose it is.
 pub(super) async fn authorize(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
-    match api.tokens.caller(request.headers()) {
+    let members: Vec<Hash256> = api.core.ledger.read(|state| {
+        let known = state.members().values().filter(|member| member.standing != Standing::Removed);
+        known.map(|member| member.seat.token_sha256).collect()
+    });
+    match api.tokens.caller(request.headers(), &members) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(error) => error.into_response(),
     }
+}
+
+/// Says of every answer to a GET how current it is, and makes sure that it is where that is asked for
+/// (`?current=true`): the state that is read has at least the index that is said.
+pub(super) async fn date(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+    if request.method() != Method::GET {
+        return next.run(request).await;
+    }
+    match take_current(request.uri()) {
+        Ok((uri, current)) => {
+            *request.uri_mut() = uri;
+            if current && let Err(problem) = fleet_source::read_current(&api.core).await {
+                return ApiError::from(problem).into_response();
+            }
+        }
+        Err(error) => return error.into_response(),
+    }
+    let (index, age) = (api.core.ledger.read_at(|index, _| index), fleet_source::age_millis(&api.core));
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(APPLIED_INDEX_HEADER, HeaderValue::from(index));
+    headers.insert(AGE_HEADER, HeaderValue::from(age));
+    response
+}
+
+/// The address without the parameter that asks for a current answer, and whether it does. Handlers know nothing of it.
+fn take_current(uri: &Uri) -> Result<(Uri, bool), ApiError> {
+    let Some(query) = uri.query() else { return Ok((uri.clone(), false)) };
+    let (mut kept, mut current) = (Vec::new(), false);
+    for part in query.split('&') {
+        match part.split_once('=').unwrap_or((part, "true")) {
+            (CURRENT_PARAMETER, "true") => current = true,
+            (CURRENT_PARAMETER, "false") => current = false,
+            (CURRENT_PARAMETER, other) => {
+                let why = format!("{other:?} is neither true nor false");
+                return Err(ApiError::invalid("the parameter current", why, "write current=true"));
+            }
+            _ => kept.push(part),
+        }
+    }
+    let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
+    let uri = format!("{}{query}", uri.path()).parse();
+    let uri = uri.map_err(|_| ApiError::invalid("the query", "it is no query", "see /v1/openapi.json"))?;
+    Ok((uri, current))
 }
 
 /// Bounds and counts a call.

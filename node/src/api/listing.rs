@@ -1,17 +1,17 @@
 //! Lists of migrations: filters, order, pages.
 //!
-//! In: the state, a filter. Out: a page. The order is the dataset's name, then generation, then id; a cursor is the place
-//! in that order, so a page stays right while migrations come and go. Each migration is looked at once, and only a
-//! page of them is sorted.
+//! In: the state, a filter. Out: a page. The order is the dataset's name, then generation, then id. Each migration is
+//! looked at once, and only a page of them is sorted.
 
 use std::collections::BTreeSet;
 
-use skein_protocol::api::{DEFAULT_PAGE, Filter, MAX_PAGE, MigrationRow, Page};
-use skein_protocol::ids::{Generation, MigrationId, PolicyName, TableName};
+use skein_protocol::api::{Filter, Page, QuarantineFilter};
+use skein_protocol::ids::{Generation, MigrationId, NodeId, PolicyName, TableName};
 use skein_protocol::ledger::{Migration, Phase, State};
+use skein_protocol::problem::Code;
 
 use super::error::ApiError;
-use super::rows::migration_row;
+use super::paging;
 
 /// A place in the order.
 type Place = (TableName, Generation, MigrationId);
@@ -20,9 +20,11 @@ type Place = (TableName, Generation, MigrationId);
 #[derive(Debug)]
 pub(super) struct Wanted {
     phases: Option<BTreeSet<Phase>>,
+    codes: Option<BTreeSet<Code>>,
     policy: Option<PolicyName>,
     labels: Vec<(String, String)>,
     text: Option<String>,
+    owner: Option<NodeId>,
     superseded: bool,
     limit: usize,
     after: Option<Place>,
@@ -30,44 +32,32 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn new(filter: Filter) -> Result<Self, ApiError> {
-        let wrong = |what: &str, why: String, next: &str| ApiError::invalid(format!("the filter {what}"), why, next);
-        let phases = match filter.phase.as_deref().filter(|text| !text.is_empty()) {
-            None => None,
-            Some(text) => Some(text.split(',').map(phase).collect::<Result<_, _>>()?),
-        };
-        let mut labels = Vec::new();
-        for label in
-            filter.label.as_deref().into_iter().flat_map(|text| text.split(',')).filter(|text| !text.is_empty())
-        {
-            let pair = label.split_once('=').filter(|(key, _)| !key.trim().is_empty());
-            let (key, value) = pair.ok_or_else(|| {
-                wrong("label", format!("{label:?} is no key=value"), "write label=wave=3, several with commas")
-            })?;
-            labels.push((key.trim().to_owned(), value.trim().to_owned()));
-        }
-        let limit = filter.limit.unwrap_or(DEFAULT_PAGE);
-        if limit == 0 || limit > MAX_PAGE {
-            return Err(wrong("limit", format!("{limit} is not from 1 to {MAX_PAGE}"), "ask for smaller pages"));
-        }
-        let after = filter.cursor.as_deref().map(|text| {
-            place(text).ok_or_else(|| wrong("cursor", "it is none of ours".to_owned(), "take `next` of the last page"))
-        });
         Ok(Self {
-            phases,
+            phases: several(filter.phase.as_deref(), phase)?,
+            codes: None,
             policy: filter.policy,
-            labels,
-            text: filter.text.map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty()),
+            labels: paging::labels(filter.label.as_deref())?,
+            text: paging::text(filter.text),
+            owner: filter.owner,
             superseded: filter.superseded.unwrap_or(false),
-            limit: limit as usize,
-            after: after.transpose()?,
+            limit: paging::limit(filter.limit)?,
+            after: paging::place(filter.cursor.as_deref(), place)?,
         })
     }
 
-    /// The page of `state` that is wanted.
-    pub(super) fn page(&self, state: &State) -> Page<MigrationRow> {
+    /// What is in quarantine.
+    pub(super) fn quarantined(filter: QuarantineFilter) -> Result<Self, ApiError> {
+        let QuarantineFilter { policy, code: codes, label, text, limit, cursor } = filter;
+        let plain = Filter { policy, label, text, limit, cursor, ..Filter::default() };
+        let (phases, codes) = (Some(BTreeSet::from([Phase::Quarantined])), several(codes.as_deref(), code)?);
+        Ok(Self { phases, codes, ..Self::new(plain)? })
+    }
+
+    /// The page of `state` that is wanted, each item in the form that `row` gives it.
+    pub(super) fn page<R>(&self, state: &State, row: impl Fn(&Migration) -> R) -> Page<R> {
         let mut total = 0_u64;
         let mut rest: Vec<&Migration> = Vec::new();
-        for migration in state.migrations().values().filter(|migration| self.matches(state, migration)) {
+        for migration in self.matching(state) {
             total += 1;
             if self.after.as_ref().is_none_or(|after| key(migration) > (&after.0, after.1, after.2)) {
                 rest.push(migration);
@@ -80,12 +70,30 @@ impl Wanted {
         }
         rest.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
         let next = rest.last().filter(|_| more).map(|last| cursor(last));
-        Page { items: rest.into_iter().map(migration_row).collect(), total, next }
+        Page { items: rest.into_iter().map(row).collect(), total, next }
+    }
+
+    /// Everything that is wanted, on all pages, in order.
+    pub(super) fn all(&self, state: &State) -> Vec<MigrationId> {
+        let mut all: Vec<&Migration> = self.matching(state).collect();
+        all.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
+        all.into_iter().map(|migration| migration.id).collect()
+    }
+
+    fn matching<'a>(&'a self, state: &'a State) -> Box<dyn Iterator<Item = &'a Migration> + 'a> {
+        let matching = |migration: &&Migration| self.matches(state, migration);
+        match &self.phases {
+            Some(phases) => Box::new(phases.iter().flat_map(|phase| state.in_phase(*phase)).filter(matching)),
+            None => Box::new(state.migrations().values().filter(matching)),
+        }
     }
 
     fn matches(&self, state: &State, migration: &Migration) -> bool {
-        self.phases.as_ref().is_none_or(|phases| phases.contains(&migration.phase))
-            && self.policy.as_ref().is_none_or(|policy| *policy == migration.policy)
+        self.policy.as_ref().is_none_or(|policy| *policy == migration.policy)
+            && self.owner.is_none_or(|owner| owner == migration.owner)
+            && self.codes.as_ref().is_none_or(|codes| {
+                migration.problem.as_ref().is_some_and(|problem| codes.contains(&problem.code))
+            })
             && (self.superseded || !state.is_superseded(migration))
             && self.labels_match(state, migration)
             && self.text.as_ref().is_none_or(|text| contains(migration, text))
@@ -100,10 +108,25 @@ impl Wanted {
     }
 }
 
+/// Comma-separated words of a filter, if there are any.
+fn several<T: Ord>(
+    text: Option<&str>,
+    read: impl Fn(&str) -> Result<T, ApiError>,
+) -> Result<Option<BTreeSet<T>>, ApiError> {
+    let given = text.filter(|text| !text.is_empty());
+    given.map(|text| text.split(',').map(|word| read(word.trim())).collect()).transpose()
+}
+
 fn phase(text: &str) -> Result<Phase, ApiError> {
-    Phase::ALL.into_iter().find(|phase| phase.as_str() == text.trim()).ok_or_else(|| {
+    Phase::ALL.into_iter().find(|phase| phase.as_str() == text).ok_or_else(|| {
         let known = Phase::ALL.map(Phase::as_str).join(", ");
-        ApiError::invalid("the filter phase", format!("{text:?} is no phase"), format!("write one of {known}"))
+        paging::wrong("phase", format!("{text:?} is no phase"), &format!("write one of {known}"))
+    })
+}
+
+fn code(text: &str) -> Result<Code, ApiError> {
+    Code::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
+        paging::wrong("code", format!("{text:?} is no code"), "docs/errors/README.md lists the codes")
     })
 }
 
@@ -119,19 +142,11 @@ fn key(migration: &Migration) -> (&TableName, Generation, MigrationId) {
     (&migration.dataset, migration.generation, migration.id)
 }
 
-/// A place as text that people need not read.
 fn cursor(migration: &Migration) -> String {
-    let plain = format!("{}\n{}\n{}", migration.generation, migration.id, migration.dataset);
-    plain.bytes().map(|byte| format!("{byte:02x}")).collect()
+    paging::cursor(&format!("{}\n{}\n{}", migration.generation, migration.id, migration.dataset))
 }
 
-fn place(cursor: &str) -> Option<Place> {
-    if !cursor.is_ascii() || !cursor.len().is_multiple_of(2) {
-        return None;
-    }
-    let bytes = cursor.as_bytes().chunks_exact(2);
-    let bytes = bytes.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    let plain = String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()?;
+fn place(plain: &str) -> Option<Place> {
     let mut parts = plain.splitn(3, '\n');
     let (generation, id, dataset) = (parts.next()?, parts.next()?, parts.next()?);
     Some((dataset.parse().ok()?, Generation(generation.parse().ok()?), id.parse().ok()?))

@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::extract::Params;
 use super::listing::Wanted;
 use super::plans::shown;
-use super::rows::migration_detail;
+use super::rows::{migration_detail, migration_row};
 use crate::report::report;
 
 pub(super) async fn list(
@@ -25,7 +25,7 @@ pub(super) async fn list(
     Params(filter): Params<Filter>,
 ) -> Result<Json<Page<MigrationRow>>, ApiError> {
     let wanted = Wanted::new(filter)?;
-    Ok(Json(api.core.ledger.read(|state| wanted.page(state))))
+    Ok(Json(api.core.ledger.read(|state| wanted.page(state, migration_row))))
 }
 
 pub(super) async fn show(
@@ -76,7 +76,7 @@ fn documents(api: &Api, name: &str) -> Result<(Option<Hash256>, Option<Hash256>)
 }
 
 /// The migration that is called `name`: by its id, or by its dataset or target, if that is one alone.
-fn find(state: &LedgerState, name: &str) -> Result<MigrationId, ApiError> {
+pub(super) fn find(state: &LedgerState, name: &str) -> Result<MigrationId, ApiError> {
     if let Ok(id) = name.parse::<MigrationId>() {
         return state.migration(id).map(|migration| migration.id).ok_or_else(|| none(name));
     }

@@ -8,13 +8,17 @@ mod actions;
 mod auth;
 mod error;
 mod extract;
+mod fleet;
+pub(crate) mod fleet_source;
 mod handling;
 mod listing;
 mod migrations;
 mod openapi;
 mod overview;
+mod paging;
 mod plans;
 mod policies;
+mod quarantine;
 mod routes;
 mod rows;
 mod selecting;
@@ -28,11 +32,9 @@ pub use auth::{NODE_TOKEN_NAME, TOKEN_FILE};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 pub(crate) use overview::status_of;
-use policies::Applied;
 pub(crate) use rows::migration_detail;
 pub(crate) use selecting::iceberg;
 pub(crate) use serve::Server;
-use tokio::sync::Mutex;
 
 use crate::core::Core;
 
@@ -40,8 +42,6 @@ use crate::core::Core;
 pub(crate) struct Api {
     core: Arc<Core>,
     tokens: Tokens,
-    /// Policies are applied one after the other; answers by idempotency key.
-    applied: Mutex<Applied>,
     /// The OpenAPI document, once somebody asked for it.
     document: OnceLock<String>,
 }
@@ -54,12 +54,16 @@ pub(crate) async fn router(core: Arc<Core>) -> std::io::Result<Router> {
     let (env, named) = (core.env.clone(), core.config.tokens.clone());
     let load = move || Tokens::load(&env, &named);
     let tokens = core.env.blocking.call(load).await.map_err(std::io::Error::other)??;
-    let api = Arc::new(Api { core, tokens, applied: Mutex::default(), document: OnceLock::new() });
+    // A router may be made again; the token is the same.
+    let _ = core.token_sha256.set(tokens.own());
+    let api = Arc::new(Api { core, tokens, document: OnceLock::new() });
     let (mut open, mut guarded) = (Router::new(), Router::new());
     for route in routes::all() {
         let router = if route.open { &mut open } else { &mut guarded };
         *router = std::mem::take(router).route(route.path, route.handler);
     }
+    // The last layer is the outermost: nobody without a token makes the leader be asked.
+    let guarded = guarded.route_layer(from_fn_with_state(api.clone(), handling::date));
     let guarded = guarded.route_layer(from_fn_with_state(api.clone(), handling::authorize));
     let all = open.merge(guarded).layer(from_fn_with_state(api.clone(), handling::handle));
     Ok(all.with_state(api))

@@ -1,9 +1,10 @@
 //! The OpenAPI 3.1 document, generated from the table of routes and the protocol's types.
 
+use axum::http::Method;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
-use skein_protocol::api::ProblemDocument;
+use skein_protocol::api::{AGE_HEADER, APPLIED_INDEX_HEADER, CURRENT_PARAMETER, ProblemDocument};
 
 use super::error::PROBLEM_MEDIA_TYPE;
 use super::plans;
@@ -67,6 +68,25 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
             .map(|query| query(generator))
             .map_or_else(Vec::new, |schema| query_parameters(&schema.to_value(), generator)),
     );
+    if route.method == Method::GET && !route.open {
+        parameters.push(json!({
+            "name": CURRENT_PARAMETER,
+            "in": "query",
+            "required": false,
+            "description": "Asks the leader first: the answer has everything that was recorded before the call",
+            "schema": { "type": "boolean", "default": false },
+        }));
+        operation["responses"]["200"]["headers"] = json!({
+            APPLIED_INDEX_HEADER: {
+                "description": "Index of the last entry that the answering node had applied, at least",
+                "schema": { "type": "integer" },
+            },
+            AGE_HEADER: {
+                "description": "Milliseconds since the answering node last knew that it was up to date",
+                "schema": { "type": "integer" },
+            },
+        });
+    }
     if !parameters.is_empty() {
         operation["parameters"] = Value::Array(parameters);
     }

@@ -1,15 +1,16 @@
 //! Policies: lint, apply, list, show.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
-use skein_protocol::api::{ApplyAnswer, LintAnswer, PolicyDetail, PolicyRow};
+use skein_protocol::api::{ApplyAnswer, LintAnswer, Page, PolicyDetail, PolicyFilter, PolicyRow};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::PolicyName;
+use skein_protocol::ledger::entry::RequestKey;
+use skein_protocol::ledger::policies::PolicyRecord;
 use skein_protocol::ledger::{Answer, Entry};
 use skein_protocol::policy::{self, MAX_DOCUMENT_BYTES, Policy};
 use skein_protocol::problem::{Code, Problem};
@@ -17,37 +18,10 @@ use skein_protocol::problem::{Code, Problem};
 use super::Api;
 use super::auth::Caller;
 use super::error::ApiError;
-use super::extract::{idempotency_key, text};
+use super::extract::{Params, idempotency_key, text};
+use super::paging;
 use super::rows::policy_row;
 use super::selecting::{applied, targets};
-
-/// Answers that are kept for repeated requests: those of the last hours of a busy team.
-const KEPT_ANSWERS: usize = 1000;
-
-/// Answers by idempotency key, the oldest first. They do not outlive the node; then a repeated document still changes
-/// nothing, and is answered as unchanged.
-#[derive(Debug, Default)]
-pub(super) struct Applied(VecDeque<(String, Hash256, ApplyAnswer)>);
-
-impl Applied {
-    fn find(&self, key: &str, document: Hash256) -> Result<Option<ApplyAnswer>, ApiError> {
-        match self.0.iter().find(|(known, ..)| known == key) {
-            None => Ok(None),
-            Some((_, first, answer)) if *first == document => Ok(Some(answer.clone())),
-            Some(_) => {
-                let why = "it was used for another document";
-                Err(Problem::new(Code::RequestInvalid, "Idempotency-Key", why, "send a new key").into())
-            }
-        }
-    }
-
-    fn keep(&mut self, key: String, document: Hash256, answer: ApplyAnswer) {
-        if self.0.len() >= KEPT_ANSWERS {
-            self.0.pop_front();
-        }
-        self.0.push_back((key, document, answer));
-    }
-}
 
 pub(super) async fn lint(body: Body) -> Result<Json<LintAnswer>, ApiError> {
     Ok(Json(match policy::parse(&text(body, MAX_DOCUMENT_BYTES).await?) {
@@ -71,19 +45,14 @@ pub(super) async fn apply(
 ) -> Result<Json<ApplyAnswer>, ApiError> {
     let key = idempotency_key(&headers)?;
     let (policy, hash) = document(body).await?;
-    let mut kept = api.applied.lock().await;
-    if let Some(key) = &key
-        && let Some(answer) = kept.find(key, hash)?
-    {
-        return Ok(Json(answer));
-    }
+    let key = key.map(|key| RequestKey { key, document: hash });
     let core = &api.core;
     let name = policy.metadata.name.clone();
     let policy = applied(core, &policy, targets(core, &policy).await?)?;
-    let entry = Entry::PolicyApplied { policy, owner: core.node };
+    let entry = Entry::PolicyApplied { policy, owner: core.node, key };
     let (_, answer) = core.ledger.propose(entry, &caller.0).await?;
     let count = |ids: &[_]| u32::try_from(ids.len()).unwrap_or(u32::MAX);
-    let answer = match answer {
+    Ok(Json(match answer {
         Answer::PolicyApplied { generation, created, superseded, kept } => ApplyAnswer {
             policy: name,
             generation,
@@ -98,15 +67,39 @@ pub(super) async fn apply(
             let generation = generation.unwrap_or_default();
             ApplyAnswer { policy: name, generation, changed: false, created: 0, superseded: 0, kept: 0 }
         }
-    };
-    if let Some(key) = key {
-        kept.keep(key, hash, answer.clone());
-    }
-    Ok(Json(answer))
+    }))
 }
 
-pub(super) async fn list(State(api): State<Arc<Api>>) -> Json<Vec<PolicyRow>> {
-    Json(api.core.ledger.read(|state| state.policies().values().map(|record| policy_row(state, record)).collect()))
+/// Policies by name, page by page.
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    Params(filter): Params<PolicyFilter>,
+) -> Result<Json<Page<PolicyRow>>, ApiError> {
+    let limit = paging::limit(filter.limit)?;
+    let labels = paging::labels(filter.label.as_deref())?;
+    let text = paging::text(filter.text);
+    let after = paging::place(filter.cursor.as_deref(), |place| Some(PolicyName(place.to_owned())))?;
+    let wanted = |record: &&PolicyRecord| {
+        let policy = &record.policy;
+        let has = |part: &str, text: &String| part.to_lowercase().contains(text);
+        labels.iter().all(|label| policy.labels.contains(label))
+            && text.as_ref().is_none_or(|text| has(&policy.name.0, text) || has(&policy.owner, text))
+    };
+    Ok(Json(api.core.ledger.read(|state| {
+        let mut page = Page { items: Vec::new(), total: 0, next: None };
+        for record in state.policies().values().filter(wanted) {
+            page.total += 1;
+            if after.as_ref().is_some_and(|after| record.policy.name <= *after) {
+                continue;
+            }
+            if page.items.len() < limit {
+                page.items.push(policy_row(state, record));
+            } else if page.next.is_none() {
+                page.next = page.items.last().map(|last: &PolicyRow| paging::cursor(&last.name.0));
+            }
+        }
+        page
+    })))
 }
 
 pub(super) async fn show(

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use axum::http::Method;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use skein_protocol::api::{
-    ActionAnswer, ActionRequest, ApplyAnswer, DecisionRequest, Filter, LintAnswer, MigrationDetail, MigrationRow, Page,
-    PlanLine, PlannedDataset, PolicyDetail, PolicyRow, Report, Status,
+    ActionAnswer, ActionRequest, ApplyAnswer, DecisionRequest, Digest, DrainRequest, Filter, FleetView, JoinToken,
+    LintAnswer, MigrationDetail, MigrationRow, NodeDetail, NodeRow, Page, PlanLine, PlannedDataset, PolicyDetail,
+    PolicyFilter, PolicyRow, QuarantineFilter, QuarantineRequest, QuarantineRow, RemoveQuery, Report, Status,
+    TokenRequest,
 };
 use skein_protocol::policy::Policy;
 
 use super::overview::StatusQuery;
-use super::{Api, actions, migrations, overview, plans, policies};
+use super::{Api, actions, fleet, migrations, overview, plans, policies, quarantine};
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
@@ -61,6 +63,10 @@ impl Route {
         Self { method: Method::POST, body, ..Self::get(path, summary, answer, handler) }
     }
 
+    fn delete(path: &'static str, summary: &'static str, answer: Media, handler: MethodRouter<Arc<Api>>) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path, summary, answer, handler) }
+    }
+
     fn query(self, query: SchemaOf) -> Self {
         Self { query: Some(query), ..self }
     }
@@ -80,8 +86,11 @@ fn json<T: JsonSchema>() -> Media {
 
 /// All routes.
 pub(super) fn all() -> Vec<Route> {
+    [of_policies(), of_migrations(), of_quarantine(), of_fleet(), of_node()].into_iter().flatten().collect()
+}
+
+fn of_policies() -> Vec<Route> {
     let policy = Media::Policy(of::<Policy>);
-    let text = Media::Text("text/plain");
     vec![
         Route::post("/v1/lint", "Check a policy document", (policy, json::<LintAnswer>()), post(policies::lint)),
         Route::post(
@@ -96,8 +105,15 @@ pub(super) fn all() -> Vec<Route> {
             (policy, json::<ApplyAnswer>()),
             post(policies::apply),
         ),
-        Route::get("/v1/policies", "List policies", json::<Vec<PolicyRow>>(), get(policies::list)),
+        Route::get("/v1/policies", "List policies", json::<Page<PolicyRow>>(), get(policies::list))
+            .query(of::<PolicyFilter>),
         Route::get("/v1/policies/{name}", "One policy", json::<PolicyDetail>(), get(policies::show)),
+    ]
+}
+
+fn of_migrations() -> Vec<Route> {
+    let text = Media::Text("text/plain");
+    vec![
         Route::get("/v1/migrations", "List migrations", json::<Page<MigrationRow>>(), get(migrations::list))
             .query(of::<Filter>),
         Route::get(
@@ -131,6 +147,69 @@ pub(super) fn all() -> Vec<Route> {
             (json::<DecisionRequest>(), json::<ActionAnswer>()),
             post(actions::decide),
         ),
+    ]
+}
+
+fn of_quarantine() -> Vec<Route> {
+    vec![
+        Route::get(
+            "/v1/quarantine",
+            "Migrations that failed for good, with everything about them",
+            json::<Page<QuarantineRow>>(),
+            get(quarantine::list),
+        )
+        .query(of::<QuarantineFilter>),
+        Route::get(
+            "/v1/quarantine/{id}",
+            "One of them, by id, dataset or target",
+            json::<QuarantineRow>(),
+            get(quarantine::show),
+        ),
+        Route::post(
+            "/v1/quarantine/replay",
+            "Open the next run of quarantined migrations, by ids or all that a filter selects",
+            (json::<QuarantineRequest>(), json::<ActionAnswer>()),
+            post(quarantine::replay),
+        ),
+        Route::post(
+            "/v1/quarantine/discard",
+            "End quarantined migrations, by ids or all that a filter selects",
+            (json::<QuarantineRequest>(), json::<ActionAnswer>()),
+            post(quarantine::discard),
+        ),
+    ]
+}
+
+fn of_fleet() -> Vec<Route> {
+    vec![
+        Route::get("/v1/fleet", "The fleet as this node sees it", json::<FleetView>(), get(fleet::show)),
+        Route::post(
+            "/v1/fleet/tokens",
+            "Make a token with which one node may join",
+            (json::<TokenRequest>(), json::<JoinToken>()),
+            post(fleet::issue_token),
+        ),
+        Route::get("/v1/nodes/{id}", "One node, by id or address", json::<NodeDetail>(), get(fleet::node)),
+        Route::delete(
+            "/v1/nodes/{id}",
+            "Remove a node for good; what it owned goes to others",
+            json::<NodeRow>(),
+            delete(fleet::remove),
+        )
+        .query(of::<RemoveQuery>),
+        Route::post(
+            "/v1/nodes/{id}/drain",
+            "Let a node hand over its work, or take work again",
+            (json::<DrainRequest>(), json::<NodeRow>()),
+            post(fleet::drain),
+        ),
+        Route::get("/v1/debug/digest", "The state of this replica in one number", json::<Digest>(), get(fleet::digest)),
+    ]
+}
+
+fn of_node() -> Vec<Route> {
+    let text = Media::Text("text/plain");
+    vec![
         Route::get("/v1/status", "The node at a glance", json::<Status>(), get(overview::status))
             .query(of::<StatusQuery>),
         Route::get("/v1/blobs/{hash}", "A document by its hash: plans, evidence", Media::AnyJson, get(overview::blob)),

@@ -20,6 +20,7 @@ pub(crate) fn migration_row(migration: &Migration) -> MigrationRow {
         target: migration.target.clone(),
         policy: migration.policy.clone(),
         generation: migration.generation,
+        owner: migration.owner,
         run: migration.run,
         phase: migration.phase,
         from: migration.from,
@@ -52,12 +53,16 @@ pub(crate) fn migration_detail(migration: &Migration) -> MigrationDetail {
 }
 
 fn batch_rows(migration: &Migration) -> Vec<BatchRow> {
+    batches(migration).take(MAX_BATCHES).map(|(id, batch)| batch_row(id, batch)).collect()
+}
+
+/// All batches with their names, stage by stage.
+pub(super) fn batches(migration: &Migration) -> impl Iterator<Item = (BatchId, &BatchState)> {
     let stages = (0_u32..).map(StageNo).zip(&migration.stages);
-    let all = stages.flat_map(|(stage, batches)| {
+    stages.flat_map(|(stage, batches)| {
         let numbered = (0_u32..).map(move |number| BatchId { stage, batch: BatchNo(number) });
         numbered.zip(batches)
-    });
-    all.take(MAX_BATCHES).map(|(id, batch)| batch_row(id, batch)).collect()
+    })
 }
 
 fn batch_row(id: BatchId, batch: &BatchState) -> BatchRow {

@@ -96,7 +96,9 @@ pub(super) fn applied(
         attempts: run.attempts,
         batch_memory_bytes: run.memory.map_or(core.config.batch_memory_bytes, |memory| memory.bytes()),
         approval_required: policy.spec.approval.required,
+        source_connection: policy.spec.source.connection.clone(),
         target_connection: policy.spec.target.connection.clone(),
+        after: policy.spec.run.after.clone(),
         datasets,
     })
 }

@@ -11,6 +11,8 @@ use skein_protocol::hash::Hash256;
 use skein_protocol::ids::ConnectionName;
 use skein_protocol::machine::publishing::TOMBSTONE_MILLIS;
 
+use super::alerts::alerts;
+use super::fleet::fleet;
 use super::reference::{Reference, resolve};
 use super::{
     Config, ConfigError, DEFAULT_BATCH_MEMORY_BYTES, DEFAULT_LISTEN, MAX_SLOTS, MAX_TOMBSTONE_SECONDS,
@@ -74,6 +76,8 @@ pub fn parse(
     let node: NodeSection = section(sections.node, "node", &mut errors).unwrap_or_default();
     let connections = connections(sections.connections, &mut errors);
     let tokens = tokens(sections.tokens, &mut errors);
+    let fleet = fleet(sections.fleet, &mut errors);
+    let alerts = alerts(sections.alerts, &mut errors);
     let config = Config {
         listen: listen(node.listen.as_deref(), &mut errors),
         data_dir: data_dir(node.data_dir, &mut errors),
@@ -82,16 +86,20 @@ pub fn parse(
         tombstone_millis: tombstone(node.tombstone_seconds, &mut errors),
         connections,
         tokens,
+        fleet,
+        alerts,
     };
     if errors.is_empty() { Ok(config) } else { Err(errors) }
 }
 
-/// The three parts of a configuration.
+/// The parts of a configuration.
 #[derive(Default)]
 struct Sections {
     node: Option<Value>,
     connections: Option<Value>,
     tokens: Option<Value>,
+    fleet: Option<Value>,
+    alerts: Option<Value>,
 }
 
 impl Sections {
@@ -102,9 +110,11 @@ impl Sections {
                 Some("node") => sections.node = Some(value),
                 Some("connections") => sections.connections = Some(value),
                 Some("tokens") => sections.tokens = Some(value),
+                Some("fleet") => sections.fleet = Some(value),
+                Some("alerts") => sections.alerts = Some(value),
                 _ => {
                     let key = key.as_str().unwrap_or("a key that is no text");
-                    errors.push(ConfigError::new(key, "there is no such section", "write node, connections or tokens"));
+                    errors.push(ConfigError::new(key, "there is no such section", "write node, fleet, connections, tokens or alerts"));
                 }
             }
         }
@@ -120,7 +130,7 @@ impl Sections {
 }
 
 /// Decodes one part; an empty one is the same as none.
-fn section<T: DeserializeOwned>(value: Option<Value>, at: &str, errors: &mut Vec<ConfigError>) -> Option<T> {
+pub(super) fn section<T: DeserializeOwned>(value: Option<Value>, at: &str, errors: &mut Vec<ConfigError>) -> Option<T> {
     let value = value.filter(|value| !value.is_null())?;
     match serde_yaml_ng::from_value(value) {
         Ok(section) => Some(section),

@@ -13,6 +13,7 @@ mod entropy;
 mod files;
 pub mod memory;
 mod network;
+mod outbound;
 pub mod system;
 
 use std::fmt;
@@ -24,6 +25,7 @@ pub use disk::LedgerDisk;
 pub use entropy::Entropy;
 pub use files::{FileMode, MAX_NODE_FILE_BYTES, NodeFiles};
 pub use network::{ByteStream, HttpListener, Network, StreamListener};
+pub use outbound::{MAX_OUTBOUND_ANSWER_BYTES, Outbound, OutboundAnswer, OutboundCall, OutboundError};
 use skein_protocol::data_plane::DataPlane;
 
 use crate::fabric::Fabrics;
@@ -45,6 +47,8 @@ pub struct Env {
     pub network: Arc<dyn Network>,
     /// Calls to other nodes.
     pub fabrics: Arc<dyn Fabrics>,
+    /// Calls to programs outside of the fleet.
+    pub outbound: Arc<dyn Outbound>,
     /// Moves the bytes of migrations.
     pub data_plane: Arc<dyn DataPlane>,
 }

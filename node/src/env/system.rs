@@ -24,8 +24,10 @@ use super::files::{check_length, check_name};
 use super::{
     Blocking, ByteStream, Clock, Entropy, Env, FileMode, LedgerDisk, Network, NodeFiles, StreamListener, Work,
 };
+use self::outbound::SystemOutbound;
 use crate::fabric::quic::QuicFabrics;
 
+mod outbound;
 
 /// The file whose lock says that a node runs on the folder.
 const LOCK: &str = "lock";
@@ -121,6 +123,7 @@ impl SystemEnv {
             files: self.folder.clone(),
             network: Arc::new(SystemNetwork),
             fabrics: Arc::new(self.fabrics()),
+            outbound: Arc::new(SystemOutbound::new()),
             data_plane,
         }
     }

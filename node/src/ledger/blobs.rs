@@ -1,15 +1,19 @@
 //! Blobs: immutable documents (plans, evidence, reports) that are named by the hash of their bytes.
 //!
-//! In: bytes. Out: their hash, once they are durable; bytes that were checked against it. A blob is
-//! durable before the entry that names it is proposed. Blobs share the ledger's commits: many puts, or a put and
-//! an append, cost one sync. Not here: what is in them, and when they may go.
+//! In: bytes. Out: their hash, once they are durable here and at a quorum of the voters; bytes that were checked against
+//! their hash, fetched from others if need be. A blob is durable before the entry that names it is proposed. Blobs share
+//! the ledger's commits: many puts, or a put and an append, cost one sync. Not here: what is in them, and when they may go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::stream::{FuturesUnordered, StreamExt};
 use skein_protocol::hash::Hash256;
+use skein_protocol::ids::NodeId;
+use skein_protocol::wire::{self, Kind};
 
-use super::LedgerError;
 use super::store::{Store, Write};
+use super::{LedgerError, Peers};
 use crate::env::Blocking;
 
 /// No blob is larger: the plan of a table with 100,000 files has about 20 MB.
@@ -17,19 +21,33 @@ pub const MAX_BLOB_BYTES: usize = 64 << 20;
 /// Bytes that are hashed in place; more are hashed off the async threads.
 const HASH_IN_PLACE_BYTES: usize = 64 << 10;
 
+/// A peer takes or gives a blob within this time, a large one over a slow network too.
+const COPY_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Says who votes at the moment: this node, and all voters.
+pub(crate) type Voters = Arc<dyn Fn() -> Vec<NodeId> + Send + Sync>;
+
 /// The node's blobs. Clones are the same blobs.
 #[derive(Clone)]
 pub struct Blobs {
     store: Store,
     blocking: Arc<dyn Blocking>,
+    node: NodeId,
+    peers: Arc<Peers>,
+    voters: Voters,
 }
 
 impl Blobs {
-    pub(crate) fn new(store: Store, blocking: Arc<dyn Blocking>) -> Self {
-        Self { store, blocking }
+    pub(crate) fn new(
+        store: Store,
+        blocking: Arc<dyn Blocking>,
+        (node, peers): (NodeId, Arc<Peers>),
+        voters: Voters,
+    ) -> Self {
+        Self { store, blocking, node, peers, voters }
     }
 
-    /// Stores a blob; it is durable when this returns. Putting it again does nothing.
+    /// Stores a blob; it is durable, here and at a quorum of the voters, when this returns. Putting it again does nothing.
     ///
     /// # Errors
     /// When it is too large, or the storage failed; then it may be stored or not.
@@ -43,6 +61,13 @@ impl Blobs {
     /// # Errors
     /// As for [`Blobs::put`].
     pub async fn put_many(&self, blobs: Vec<Vec<u8>>) -> Result<Vec<Hash256>, LedgerError> {
+        let (ours, theirs) = futures::join!(self.put_here(blobs.clone()), self.copy(&blobs));
+        theirs?;
+        ours
+    }
+
+    /// Stores several blobs on this node alone.
+    pub(crate) async fn put_here(&self, blobs: Vec<Vec<u8>>) -> Result<Vec<Hash256>, LedgerError> {
         if let Some(large) = blobs.iter().find(|bytes| bytes.len() > MAX_BLOB_BYTES) {
             return Err(LedgerError::BlobTooLarge { bytes: large.len(), limit: MAX_BLOB_BYTES });
         }
@@ -52,11 +77,82 @@ impl Blobs {
         Ok(hashes)
     }
 
-    /// The bytes with this hash, or nothing if they are not here.
+    /// Copies blobs to the voters, until enough of them have them that a quorum is left when this node is lost.
+    async fn copy(&self, blobs: &[Vec<u8>]) -> Result<(), LedgerError> {
+        let voters = (self.voters)();
+        let others: Vec<NodeId> = voters.iter().copied().filter(|voter| *voter != self.node).collect();
+        let quorum = voters.len() / 2 + 1;
+        let wanted = quorum.saturating_sub(usize::from(voters.contains(&self.node)));
+        if wanted == 0 || others.is_empty() {
+            return Ok(());
+        }
+        let frame = wire::encode(Kind::BlobPut, blobs).map_err(|source| LedgerError::NotStorable { source })?;
+        let put = |voter| self.peers.call_frame::<Vec<Hash256>>(voter, frame.clone(), COPY_DEADLINE);
+        let mut puts: FuturesUnordered<_> = others.into_iter().map(put).collect();
+        let (mut copies, mut last) = (0, None);
+        while let Some(outcome) = puts.next().await {
+            match outcome {
+                Ok(_) => copies += 1,
+                Err(error) => last = Some(error),
+            }
+            if copies >= wanted {
+                return Ok(());
+            }
+        }
+        let why = last.map_or_else(String::new, |error| error.to_string());
+        Err(LedgerError::Unavailable { why: format!("{copies} of {wanted} voters took a copy of a document: {why}") })
+    }
+
+    /// The bytes with this hash, or nothing if they are nowhere. What is fetched from another node stays here.
     ///
     /// # Errors
-    /// When reading failed, or the stored bytes have another hash (damage).
+    /// When reading failed, the stored bytes have another hash (damage), or a node that may have them cannot be asked.
     pub async fn get(&self, hash: Hash256) -> Result<Option<Vec<u8>>, LedgerError> {
+        match self.get_here(hash).await? {
+            Some(bytes) => Ok(Some(bytes)),
+            None => self.fetch(hash, &(self.voters)()).await,
+        }
+    }
+
+    /// Fetches a blob from `other`, unless it is here.
+    ///
+    /// # Errors
+    /// As for [`Blobs::get`].
+    pub async fn fetch_missing(&self, hash: Hash256, other: NodeId) -> Result<(), LedgerError> {
+        if !self.has(hash).await? {
+            self.fetch(hash, &[other]).await?;
+        }
+        Ok(())
+    }
+
+    /// The bytes with this hash, from `others`; stays here.
+    ///
+    /// # Errors
+    /// As for [`Blobs::get`].
+    pub async fn fetch(&self, hash: Hash256, others: &[NodeId]) -> Result<Option<Vec<u8>>, LedgerError> {
+        let mut silent = None;
+        for other in others.iter().filter(|other| **other != self.node) {
+            let answer = self.peers.call::<_, Option<Vec<u8>>>(*other, Kind::BlobGet, &hash, COPY_DEADLINE).await;
+            match answer {
+                Ok(Some(bytes)) => {
+                    let stored = self.put_here(vec![bytes.clone()]).await?;
+                    if stored.first() == Some(&hash) {
+                        return Ok(Some(bytes));
+                    }
+                    tracing::error!(%hash, %other, "a node gave other bytes than were asked for");
+                }
+                Ok(None) => {}
+                Err(error) => silent = Some(format!("node {other}: {error}")),
+            }
+        }
+        match silent {
+            Some(why) => Err(LedgerError::Unavailable { why: format!("blob {hash} is not here, and {why}") }),
+            None => Ok(None),
+        }
+    }
+
+    /// The bytes with this hash, if they are on this node.
+    pub(crate) async fn get_here(&self, hash: Hash256) -> Result<Option<Vec<u8>>, LedgerError> {
         let Some(bytes) = self.store.blob(hash).await? else { return Ok(None) };
         let (found, bytes) = self.hash(vec![bytes]).await?.remove(0);
         if found != hash {

@@ -25,6 +25,9 @@ pub struct Boot {
     /// Whether a ledger was founded (or joined) under this identity. From then on a ledger that is empty is
     /// a ledger that was lost.
     pub founded: bool,
+    /// Whether the node was admitted to a fleet: then it never founds a ledger of its own.
+    #[serde(default)]
+    pub joined: bool,
 }
 
 impl Boot {
@@ -37,12 +40,43 @@ impl Boot {
         bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(failed)).transpose()
     }
 
+    /// A new identity, not written yet.
+    #[must_use]
+    pub fn new(env: &Env) -> Self {
+        Self { node: NodeId(new_id(env)), boots: 0, founded: false, joined: false }
+    }
+
+    /// Writes the identity of a node that was admitted to a fleet, before its first start. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn join(mut self, env: &Env) -> Result<Self, LedgerError> {
+        self.joined = true;
+        self.write(env)?;
+        Ok(self)
+    }
+
+    /// The identity, made and written if there is none yet. Counts no start. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn identify(env: &Env) -> Result<Self, LedgerError> {
+        match Self::read(env)? {
+            Some(boot) => Ok(boot),
+            None => {
+                let boot = Self::new(env);
+                boot.write(env)?;
+                Ok(boot)
+            }
+        }
+    }
+
     /// Counts a start of `last` (or of a new identity), and writes it before returning. Blocks.
     ///
     /// # Errors
     /// When the numbers are out of range, or the file cannot be written.
     pub fn start(env: &Env, last: Option<Self>) -> Result<Self, LedgerError> {
-        let last = last.unwrap_or_else(|| Self { node: NodeId(new_id(env)), boots: 0, founded: false });
+        let last = last.unwrap_or_else(|| Self::new(env));
         let boot = Self { boots: last.boots.saturating_add(1), ..last };
         if boot.boots >> BOOT_BITS != 0 || boot.node.0 == 0 || boot.node.0 >> (u64::BITS - BOOT_BITS) != 0 {
             return Err(failed(format!("node {} with {} starts is out of range", boot.node, boot.boots)));

@@ -4,13 +4,18 @@
 //! was applied. A proposal is answered after it is durable (at a quorum; one voter is a quorum of one) and
 //! applied. Holds: [`Ledger`] and [`Blobs`]. Not here: what the entries mean (any [`Fold`]), who proposes what.
 //!
-//! This build founds ledgers with one voter: openraft as it will run with three or five, without a peer.
+//! Every node has all of it: some vote, the others learn. A node that does not lead sends its proposals to the one that
+//! does.
 
+mod answering;
 mod blobs;
 mod boot;
 mod error;
+mod funnel;
+mod membership;
 mod metrics;
 mod opening;
+mod peers;
 mod proposer;
 mod raft;
 mod store;
@@ -19,11 +24,15 @@ mod subscription;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use answering::{encode as encode_answer, malformed};
 pub use blobs::{Blobs, MAX_BLOB_BYTES};
 pub use boot::{BOOT_FILE, Boot};
 pub use error::LedgerError;
 pub use metrics::{Latency, LedgerMetrics, LedgerStats};
+use funnel::Funnel;
+pub use membership::RaftView;
 use openraft::Raft;
+pub use peers::Peers;
 pub use proposer::MAX_IN_FLIGHT;
 use proposer::Proposer;
 use raft::{Types, View};
@@ -67,6 +76,8 @@ struct Inner<F: Fold> {
     raft: Raft<Types<F>>,
     view: Arc<View<F>>,
     proposer: Proposer<F>,
+    funnel: Arc<Funnel<F>>,
+    peers: Arc<Peers>,
     store: Store,
     blobs: Blobs,
     metrics: Arc<LedgerMetrics>,
@@ -80,7 +91,16 @@ impl<F: Fold> Ledger<F> {
     /// When the storage does not open or is damaged, when identity and ledger do not belong together, or when
     /// no leader is found in time.
     pub async fn open(env: &Env, config: LedgerConfig) -> Result<Self, LedgerError> {
-        Ok(Self(Arc::new(opening::open(env, config).await?)))
+        Self::open_with(env, config, Peers::alone()).await
+    }
+
+    /// Opens the ledger of a node that has peers. One that joined, or that has other voters beside it, is returned
+    /// before it has heard of them: its state is what it had when it stopped.
+    ///
+    /// # Errors
+    /// As for [`Ledger::open`].
+    pub async fn open_with(env: &Env, config: LedgerConfig, peers: Arc<Peers>) -> Result<Self, LedgerError> {
+        Ok(Self(Arc::new(opening::open(env, config, peers).await?)))
     }
 
     /// Proposes `entry` for `actor`; waits until it is durable and applied. Its index and the fold's answer.
@@ -105,13 +125,12 @@ impl<F: Fold> Ledger<F> {
     }
 
     /// Looks at the state after making sure that it has everything that was acknowledged anywhere before this call
-    /// (ReadIndex). With one voter [`Ledger::read`] has it too.
+    /// (ReadIndex).
     ///
     /// # Errors
-    /// When this node does not lead, or the quorum cannot be asked.
+    /// When there is no leader with a quorum, or this node does not get there in time.
     pub async fn read_current<R>(&self, look: impl FnOnce(u64, &F) -> R) -> Result<R, LedgerError> {
-        let current = self.0.raft.ensure_linearizable().await;
-        current.map_err(|error| LedgerError::Unavailable { why: error.to_string() })?;
+        self.catch_up().await?;
         Ok(self.read_at(look))
     }
 
@@ -144,12 +163,6 @@ impl<F: Fold> Ledger<F> {
     #[must_use]
     pub fn metrics(&self) -> &LedgerMetrics {
         &self.0.metrics
-    }
-
-    /// Whether this node leads, that is, accepts proposals.
-    #[must_use]
-    pub fn is_leader(&self) -> bool {
-        self.0.raft.metrics().borrow().current_leader == Some(self.0.boot.node.0)
     }
 
     /// Waits until the ledger stops, and says why: it was shut down, or its storage failed. After a failure the
@@ -189,6 +202,7 @@ impl<F: Fold> Ledger<F> {
     /// When the storage did not close cleanly; what was acknowledged is durable all the same.
     pub async fn shutdown(&self) -> Result<(), LedgerError> {
         self.0.proposer.stop().await;
+        self.0.funnel.stop().await;
         self.0.raft.shutdown().await.map_err(LedgerError::storage)?;
         self.0.store.close().await
     }

@@ -15,18 +15,23 @@ use skein_protocol::ledger::fold::Fold;
 use skein_protocol::wire::{self, Kind};
 use tokio::time::{Instant, timeout_at};
 
-use super::proposer::Proposer;
-use super::raft::{LogStore, Machine, NoPeers, Types, View};
+use super::funnel::Funnel;
+use super::proposer::{Proposer, Way};
+use super::raft::{LogStore, Machine, Network, Types, View};
 use super::store::{Store, Stored, Write};
-use super::{Blobs, Boot, Inner, LedgerConfig, LedgerError, LedgerMetrics};
+use super::{Blobs, Boot, Inner, LedgerConfig, LedgerError, LedgerMetrics, Peers};
 use crate::env::Env;
 
-/// A leader tells its peers that it lives this often.
-const HEARTBEAT: Duration = Duration::from_millis(250);
-/// Without a word for this long a peer wants to lead; four heartbeats may be lost.
-const ELECTION_FROM: Duration = Duration::from_millis(1000);
+/// A leader tells its peers that it lives this often. openraft also gives an append so long: a slow sync must fit in.
+const HEARTBEAT: Duration = Duration::from_millis(400);
+/// Without a word for this long a peer wants to lead; two heartbeats may be lost.
+const ELECTION_FROM: Duration = Duration::from_millis(1200);
 /// Elections begin at a random moment between the two.
-const ELECTION_TO: Duration = Duration::from_millis(2000);
+const ELECTION_TO: Duration = Duration::from_millis(2400);
+/// A piece of a snapshot is sent and written within this time.
+const SNAPSHOT_PIECE_DEADLINE: Duration = Duration::from_secs(20);
+/// Entries in one append: with the frame's limit it bounds what a peer that is behind is sent at once.
+const ENTRIES_PER_APPEND: u64 = 64;
 /// A leader must be found, and the log applied, within this time.
 const OPEN_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -37,10 +42,14 @@ struct Identity {
 }
 
 /// Opens or founds a ledger.
-pub(super) async fn open<F: Fold>(env: &Env, config: LedgerConfig) -> Result<Inner<F>, LedgerError> {
+pub(super) async fn open<F: Fold>(
+    env: &Env,
+    config: LedgerConfig,
+    peers: Arc<Peers>,
+) -> Result<Inner<F>, LedgerError> {
     let metrics = Arc::new(LedgerMetrics::default());
     let (store, stored) = Store::open(env, &config.name, metrics.clone()).await?;
-    let opened = start(env, &config, store.clone(), &stored, metrics).await;
+    let opened = start(env, &config, (store.clone(), &stored), metrics, peers).await;
     if opened.is_err() {
         // The reason for the refusal is worth more than a failure to close.
         let _ = store.close().await;
@@ -51,9 +60,9 @@ pub(super) async fn open<F: Fold>(env: &Env, config: LedgerConfig) -> Result<Inn
 async fn start<F: Fold>(
     env: &Env,
     config: &LedgerConfig,
-    store: Store,
-    stored: &Stored,
+    (store, stored): (Store, &Stored),
     metrics: Arc<LedgerMetrics>,
+    peers: Arc<Peers>,
 ) -> Result<Inner<F>, LedgerError> {
     let log = LogStore::<F>::new(store.clone(), stored)?;
     let mut boot = identify(env, &store, stored, log.is_pristine()).await?;
@@ -65,9 +74,10 @@ async fn start<F: Fold>(
     let machine =
         Machine { view: view.clone(), store: store.clone(), blocking: env.blocking.clone(), metrics: metrics.clone() };
     let replayed_to = log.last_index();
-    let raft = Raft::new(boot.node.0, raft_config(config)?, NoPeers, log, machine).await;
+    let network = Network(peers.clone());
+    let raft = Raft::new(boot.node.0, raft_config(config)?, network, log, machine).await;
     let raft = raft.map_err(|error| fatal(&error))?;
-    if let Err(error) = lead(&raft, boot.node.0, replayed_to).await {
+    if let Err(error) = begin(&raft, &boot, replayed_to).await {
         // As above: the reason is worth more.
         let _ = raft.shutdown().await;
         return Err(error);
@@ -77,9 +87,21 @@ async fn start<F: Fold>(
         boot = env.clone().blocking.call(move || boot.found(&env).map(|()| boot)).await??;
     }
     tracing::info!(node = %boot.node, boots = boot.boots, index = view.read(|index, _| index), "ledger open");
+    let funnel = Arc::new(Funnel::start(raft.clone()));
+    let (voting, node) = (raft.metrics(), boot.node);
+    let voters = move || voting.borrow().membership_config.voter_ids().map(NodeId).collect();
+    let way = Way {
+        node: boot.node.0,
+        raft: raft.clone(),
+        funnel: funnel.clone(),
+        peers: peers.clone(),
+        view: view.clone(),
+    };
     Ok(Inner {
-        proposer: Proposer::start(boot.session(), env, raft.clone(), metrics.clone()),
-        blobs: Blobs::new(store.clone(), env.blocking.clone()),
+        proposer: Proposer::start(boot.session(), env, way, metrics.clone()),
+        blobs: Blobs::new(store.clone(), env.blocking.clone(), (node, peers.clone()), Arc::new(voters)),
+        funnel,
+        peers,
         boot,
         raft,
         view,
@@ -126,18 +148,28 @@ fn raft_config(config: &LedgerConfig) -> Result<Arc<Config>, LedgerError> {
         election_timeout_max: millis(ELECTION_TO),
         snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_every),
         max_in_snapshot_log_to_keep: config.kept_after_snapshot,
+        install_snapshot_timeout: millis(SNAPSHOT_PIECE_DEADLINE),
+        max_payload_entries: ENTRIES_PER_APPEND,
         ..Config::default()
     };
     let config = config.validate().map_err(|error| LedgerError::Unavailable { why: error.to_string() })?;
     Ok(Arc::new(config))
 }
 
-/// Founds the ledger if need be, and waits until this node leads and has applied what was in the log.
-async fn lead<F: Fold>(raft: &Raft<Types<F>>, node: u64, replayed_to: Option<u64>) -> Result<(), LedgerError> {
+/// Founds the ledger if need be. The only voter waits until it leads and has applied what was in its log; one of several
+/// is not kept waiting for the others.
+async fn begin<F: Fold>(raft: &Raft<Types<F>>, boot: &Boot, replayed_to: Option<u64>) -> Result<(), LedgerError> {
+    let node = boot.node.0;
     let initialized = raft.is_initialized().await.map_err(|error| fatal(&error))?;
     if initialized {
+        let voters: Vec<u64> = raft.metrics().borrow().membership_config.voter_ids().collect();
+        if voters != [node] {
+            return Ok(());
+        }
         // The only voter need not wait for its own election timeout. A leader ignores this.
         raft.trigger().elect().await.map_err(|error| fatal(&error))?;
+    } else if boot.joined {
+        return Ok(());
     } else {
         match raft.initialize(BTreeMap::from([(node, BasicNode::default())])).await {
             Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {}
@@ -145,6 +177,11 @@ async fn lead<F: Fold>(raft: &Raft<Types<F>>, node: u64, replayed_to: Option<u64
             Err(RaftError::APIError(error)) => return Err(LedgerError::Unavailable { why: error.to_string() }),
         }
     }
+    lead(raft, node, replayed_to).await
+}
+
+/// Waits until this node leads and has applied what was in the log.
+async fn lead<F: Fold>(raft: &Raft<Types<F>>, node: u64, replayed_to: Option<u64>) -> Result<(), LedgerError> {
     let give_up = Instant::now() + OPEN_DEADLINE;
     let mut metrics = raft.metrics();
     loop {

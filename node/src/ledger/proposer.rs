@@ -1,34 +1,33 @@
 //! The proposer: gathers proposals into batches and sees each batch through to its answers.
 //!
 //! In: entries from many callers. Out: for each its index and answer, or an error that says whether it may
-//! have happened. One batch is under way at a time; what arrives meanwhile is the next batch. A batch whose
+//! have happened. A batch goes to the leader, be it this node or another, and is answered when this node has applied it
+//! too: whoever proposes sees what it proposed. One batch is under way at a time; what arrives meanwhile is the next batch. A batch whose
 //! outcome is unknown is proposed again with the same session and sequences: the fold gives the first answers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use openraft::Raft;
-use openraft::error::{ClientWriteError, RaftError};
+use skein_protocol::ids::NodeId;
 use skein_protocol::ledger::fold::{ANSWERS_PER_SESSION, Fold, Folding, Proposal};
 use skein_protocol::wire::{self, Kind};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::raft::{Batch, Types};
-use super::{LedgerError, LedgerMetrics};
+use super::funnel::{Funnel, GROUP_BYTES, Missed};
+use super::raft::{Batch, Types, View};
+use super::{LedgerError, LedgerMetrics, Peers};
 use crate::env::{Clock, Env};
 
 /// Proposals that are under way at once; further callers wait. Bounds the memory of a flood, and stays far
 /// below the answers that the fold remembers.
 pub const MAX_IN_FLIGHT: usize = 1024;
-/// After this many bytes of proposals a snapshot is due, however few entries they were in: bounds the log on the
-/// disk and the time to replay it.
-const SNAPSHOT_BYTES: usize = 64 << 20;
 /// Proposals in one batch: a batch is one entry of the log, applied in one go.
 const BATCH_PROPOSALS: usize = 512;
 /// Bytes of proposals in one batch. One more proposal of the largest size still fits into a log entry.
-const BATCH_BYTES: usize = Kind::LogEntry.max_bytes() / 2;
+const BATCH_BYTES: usize = Kind::LogEntry.max_bytes() / 4;
 /// A batch is proposed again and again for this long before its callers are told that nobody knows.
 const PROPOSE_DEADLINE: Duration = Duration::from_secs(30);
 /// One try may take this long: a full election and a slow disk fit in.
@@ -39,7 +38,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 const _: () = assert!(MAX_IN_FLIGHT * 4 <= ANSWERS_PER_SESSION);
-const _: () = assert!(BATCH_BYTES + Kind::Proposal.max_bytes() < Kind::LogEntry.max_bytes());
+const _: () = assert!(GROUP_BYTES + BATCH_BYTES + Kind::Proposal.max_bytes() < Kind::LogEntry.max_bytes());
 
 /// Index and answer.
 pub(crate) type Answered<F> = (u64, <F as Fold>::Answer);
@@ -68,10 +67,10 @@ struct Numbering<F: Fold> {
 
 impl<F: Fold> Proposer<F> {
     /// Starts proposing for `session` on the current runtime.
-    pub(crate) fn start(session: u64, env: &Env, raft: Raft<Types<F>>, metrics: Arc<LedgerMetrics>) -> Self {
+    pub(crate) fn start(session: u64, env: &Env, way: Way<F>, metrics: Arc<LedgerMetrics>) -> Self {
         // Bounded by the permits.
         let (queue, queued) = mpsc::unbounded_channel();
-        let task = Task { session, clock: env.clock.clone(), raft, metrics };
+        let task = Task { session, clock: env.clock.clone(), way, metrics };
         Self {
             session,
             clock: env.clock.clone(),
@@ -124,17 +123,32 @@ impl<F: Fold> Proposer<F> {
     }
 }
 
+/// How a batch gets into the log.
+pub(crate) struct Way<F: Fold> {
+    pub(crate) node: u64,
+    pub(crate) raft: Raft<Types<F>>,
+    pub(crate) funnel: Arc<Funnel<F>>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) view: Arc<View<F>>,
+}
+
 struct Task<F: Fold> {
     session: u64,
     clock: Arc<dyn Clock>,
-    raft: Raft<Types<F>>,
+    way: Way<F>,
     metrics: Arc<LedgerMetrics>,
+}
+
+/// What became of one try.
+enum Try<A> {
+    Done(Vec<Folding<A>>),
+    Again(String),
+    Over(LedgerError),
 }
 
 impl<F: Fold> Task<F> {
     async fn run(self, mut queued: mpsc::UnboundedReceiver<Waiting<F>>) {
         let mut held = None;
-        let mut bytes_since_snapshot = 0;
         loop {
             let first = match held.take() {
                 Some(first) => first,
@@ -150,37 +164,32 @@ impl<F: Fold> Task<F> {
             let settled_below = waiting.first().map_or(0, |first| first.proposal.sequence);
             let proposals = waiting.iter().map(|waiting| waiting.proposal.clone()).collect();
             let batch = Arc::new(Batch { session: self.session, settled_below, proposals });
-            let outcome = self.propose(&batch).await;
-            bytes_since_snapshot += waiting.iter().map(|waiting| waiting.bytes).sum::<usize>();
+            let bytes = waiting.iter().map(|waiting| waiting.bytes).sum::<usize>();
+            let outcome = self.propose(&batch, bytes).await;
             self.answer(waiting, outcome);
-            // If openraft is gone, the next batch says so.
-            if bytes_since_snapshot > SNAPSHOT_BYTES && self.raft.trigger().snapshot().await.is_ok() {
-                bytes_since_snapshot = 0;
-            }
         }
     }
 
-    async fn propose(&self, batch: &Arc<Batch<F::Entry>>) -> Result<Vec<Folding<F::Answer>>, LedgerError> {
+    async fn propose(
+        &self,
+        batch: &Arc<Batch<F::Entry>>,
+        bytes: usize,
+    ) -> Result<Vec<Folding<F::Answer>>, LedgerError> {
         self.metrics.batch();
         let give_up = Instant::now() + PROPOSE_DEADLINE;
         let mut pause = FIRST_PAUSE;
         loop {
-            let why = match timeout(TRY_DEADLINE, self.raft.client_write(batch.clone())).await {
-                Ok(Ok(response)) => return Ok(response.data),
-                // openraft is gone; only opening the ledger anew helps, and then the log tells.
-                Ok(Err(RaftError::Fatal(fatal))) => return Err(LedgerError::Unknown { why: fatal.to_string() }),
-                Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
-                    "this node does not lead".to_owned()
-                }
-                Ok(Err(RaftError::APIError(error))) => error.to_string(),
-                Err(_) => "no quorum in time".to_owned(),
+            let why = match self.way.take(batch, bytes).await {
+                Try::Done(foldings) => return self.way.follow(foldings, give_up).await,
+                Try::Over(error) => return Err(error),
+                Try::Again(why) => why,
             };
             if Instant::now() + pause >= give_up {
                 return Err(LedgerError::Unknown { why });
             }
-            tracing::warn!(%why, proposals = batch.proposals.len(), "batch is proposed again");
+            tracing::debug!(%why, proposals = batch.proposals.len(), "batch is proposed again");
             self.metrics.retried();
-            sleep(pause).await;
+            self.way.pause(pause).await;
             pause = (pause * 2).min(LAST_PAUSE);
         }
     }
@@ -205,6 +214,57 @@ impl<F: Fold> Task<F> {
             // Whoever proposed it may not wait any more.
             let _ = waiting.answer.send(answer);
         }
+    }
+}
+
+impl<F: Fold> Way<F> {
+    /// Takes a batch to the leader, once.
+    async fn take(&self, batch: &Arc<Batch<F::Entry>>, bytes: usize) -> Try<F::Answer> {
+        let leader = self.raft.metrics().borrow().current_leader;
+        match leader {
+            None => Try::Again("the ledger has no leader".to_owned()),
+            Some(leader) if leader == self.node => match self.funnel.offer(batch.clone(), bytes).await {
+                Ok(foldings) => Try::Done(foldings),
+                Err(Missed::NotLeader) => Try::Again("this node does not lead".to_owned()),
+                Err(Missed::Unknown(why)) => Try::Again(why),
+                Err(Missed::Fatal(why)) => Try::Over(LedgerError::Unknown { why }),
+            },
+            Some(leader) => {
+                let answer = self.peers.call(NodeId(leader), Kind::Propose, batch.as_ref(), TRY_DEADLINE).await;
+                match answer {
+                    Ok(foldings) => Try::Done(foldings),
+                    Err(error) => Try::Again(error.to_string()),
+                }
+            }
+        }
+    }
+
+    /// Waits until this node has applied what was answered.
+    async fn follow(
+        &self,
+        foldings: Vec<Folding<F::Answer>>,
+        give_up: Instant,
+    ) -> Result<Vec<Folding<F::Answer>>, LedgerError> {
+        let index = |folding: &Folding<F::Answer>| match folding {
+            Folding::Answered { index, .. } => *index,
+            Folding::Forgotten => 0,
+        };
+        let last = foldings.iter().map(index).max().unwrap_or_default();
+        let mut applied = self.view.index();
+        match timeout_at(give_up, applied.wait_for(|index| *index >= last)).await {
+            Ok(Ok(_)) => Ok(foldings),
+            Ok(Err(_)) => Err(LedgerError::Stopping),
+            Err(_) => Err(LedgerError::Unknown { why: format!("it has index {last}, and this node does not get there") }),
+        }
+    }
+
+    /// Rests, or less when there is another leader.
+    async fn pause(&self, pause: Duration) {
+        let mut metrics = self.raft.metrics();
+        let before = metrics.borrow_and_update().current_leader;
+        let changed = metrics.wait_for(|now| now.current_leader.is_some() && now.current_leader != before);
+        // Either will do.
+        let _ = timeout(pause, async { changed.await.is_ok() }).await;
     }
 }
 

@@ -55,6 +55,28 @@ pub struct NodeStats {
     pub migration_restarts: u64,
     /// Dispatchers that died and were built again.
     pub dispatcher_restarts: u64,
+    /// Effects that were not begun because the node had no session.
+    pub effects_refused: u64,
+    /// Entries that the ledger refused because another owner had taken over.
+    pub stale_entries: u64,
+    /// Times that this node began to lead.
+    pub elections_won: u64,
+    /// Sessions of other nodes that this node ended while it led.
+    pub sessions_expired: u64,
+    /// Changes of the voters that this node made while it led.
+    pub voter_changes: u64,
+    /// Times that this node asked another for work.
+    pub steals_asked: u64,
+    /// Times that it got some.
+    pub steals_won: u64,
+    /// Migrations that it got.
+    pub migrations_stolen: u64,
+    /// Migrations that it gave to others.
+    pub migrations_given: u64,
+    /// Batches that it handed to others.
+    pub batches_lent: u64,
+    /// Batches that it ran for others.
+    pub batches_borrowed: u64,
     /// Calls of the API that were answered with success.
     pub requests_good: u64,
     /// Calls that were refused: the caller's mistake.

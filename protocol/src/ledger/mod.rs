@@ -18,6 +18,7 @@ pub(crate) mod scenario;
 #[cfg(test)]
 mod tests;
 
+pub use due::Queue;
 pub use entry::{Answer, Entry};
 pub use members::{Member, Seat, Standing};
 pub use migration::{BatchState, Migration, Phase};

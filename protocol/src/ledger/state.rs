@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::Hash256;
 use crate::ids::{ConnectionName, Generation, MigrationId, NodeId, PolicyName, TableName};
-use crate::ledger::due::Due;
+use crate::ledger::due::{Due, Queue};
 use crate::ledger::entry::{Answer, Entry, RequestKey};
 use crate::ledger::fold::{Fold, Proposal};
 use crate::ledger::members::{JoinToken, Member, Standing};
@@ -73,6 +73,11 @@ impl State {
     /// then age.
     pub fn due_of(&self, owner: NodeId, phase: Phase) -> impl Iterator<Item = &Migration> {
         self.due.of(owner, phase).filter_map(|id| self.migrations.get(&id))
+    }
+
+    /// What `owner` has due in `phase`, a queue for each policy.
+    pub fn queues_of(&self, owner: NodeId, phase: Phase) -> impl Iterator<Item = (&PolicyName, &Queue)> {
+        self.due.queues(owner, phase)
     }
 
     /// The nodes of the fleet, those that were removed too.

@@ -36,6 +36,7 @@ pub(super) fn find(policy: &Policy) -> Vec<Finding> {
     finder.expressions();
     finder.checks();
     finder.strategy();
+    finder.order();
     finder.findings
 }
 
@@ -330,6 +331,16 @@ impl Finder<'_> {
             let message =
                 format!("`copy` leaves rows and values as they are, and {} would change them", against.join(", "));
             self.say(Path::of("spec.strategy"), message, Some("leave the strategy out, or take the rules out"));
+        }
+    }
+
+    /// Which other policies these have, only the ledger knows: longer circles are found there.
+    fn order(&mut self) {
+        let name = &self.policy.metadata.name;
+        let itself = self.policy.spec.run.after.iter().position(|other| other == name && !name.0.is_empty());
+        if let Some(index) = itself {
+            let message = format!("policy `{name}` would wait for itself");
+            self.say(Path::of("spec.run.after").item(index), message, None);
         }
     }
 }

@@ -13,6 +13,7 @@ use super::rules::IfMissing;
 use super::tree::Node;
 use super::values::choice;
 use crate::expr::{Expression, Kind};
+use crate::ids::PolicyName;
 
 /// Highest priority.
 pub const MAX_PRIORITY: u8 = 100;
@@ -20,6 +21,8 @@ pub const MAX_PRIORITY: u8 = 100;
 pub const MAX_PARALLEL: u32 = 10_000;
 /// Most attempts at a batch. The pauses between them grow to five minutes, so this is more than a working day.
 pub const MAX_ATTEMPTS: u32 = 100;
+/// Most policies that a policy waits for: more than a person keeps in mind.
+pub const MAX_AFTER: usize = 100;
 
 /// What is compared, and when. Any difference pauses the migration, and nothing is published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -163,13 +166,18 @@ choice! {
 }
 
 /// How much may be used, and in which order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Run {
     /// Migrations with a higher number go first.
     #[serde(default = "priority")]
     #[schemars(range(min = 0, max = MAX_PRIORITY))]
     pub priority: u8,
+    /// Names of policies that go before this one: plans are made and approved meanwhile, and the first batch runs when all
+    /// migrations of these are committed.
+    #[serde(default)]
+    #[schemars(length(max = MAX_AFTER))]
+    pub after: Vec<PolicyName>,
     /// Most batches of this policy that run at once; by default as many as there are slots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = MAX_PARALLEL))]
@@ -193,7 +201,7 @@ fn attempts() -> u32 {
 
 impl Default for Run {
     fn default() -> Self {
-        Self { priority: priority(), max_parallel: None, attempts: attempts(), memory: None }
+        Self { priority: priority(), after: Vec::new(), max_parallel: None, attempts: attempts(), memory: None }
     }
 }
 
@@ -290,6 +298,16 @@ impl Decode for Approval {
     }
 }
 
+/// Names of other policies, each once.
+fn after(node: &Node, decoder: &mut Decoder<'_>) -> Vec<PolicyName> {
+    let names: Vec<PolicyName> = super::decode::distinct(node, decoder);
+    if names.len() > MAX_AFTER {
+        let message = format!("{} policies are named; {MAX_AFTER} are allowed", names.len());
+        decoder.report(node.at, PolicyCode::PolicyOutOfRange, message, None);
+    }
+    names
+}
+
 impl Decode for Run {
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Self {
         let within = |most: u32, least: u32| {
@@ -302,6 +320,7 @@ impl Decode for Run {
             let priority = fields.with("priority", within(u32::from(MAX_PRIORITY), 0)).flatten();
             Self {
                 priority: priority.and_then(|priority| u8::try_from(priority).ok()).unwrap_or_else(self::priority),
+                after: fields.with("after", after).unwrap_or_default(),
                 max_parallel: fields.with("maxParallel", within(MAX_PARALLEL, 1)).flatten(),
                 attempts: fields.with("attempts", within(MAX_ATTEMPTS, 1)).flatten().unwrap_or_else(attempts),
                 memory: fields.optional("memory"),

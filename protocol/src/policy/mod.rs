@@ -27,7 +27,7 @@ mod values;
 
 pub use clean::{CleanRule, Direction, Duplicates, KeepOne, Nulls, OrderBy};
 pub use criteria::{
-    Approval, Approver, BatchComparison, Check, FinalComparison, MAX_ATTEMPTS, MAX_PARALLEL, MAX_PRIORITY,
+    Approval, Approver, BatchComparison, Check, FinalComparison, MAX_AFTER, MAX_ATTEMPTS, MAX_PARALLEL, MAX_PRIORITY,
     OnDifference, Run, Tolerances, Validate,
 };
 pub use decode::BadText;

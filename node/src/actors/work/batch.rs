@@ -15,6 +15,10 @@ impl Worker {
     pub(super) async fn batch(&self, batch: BatchId) -> Result<End, JobError> {
         let entry = match self.run_batch(batch).await {
             Ok(entry) => entry,
+            Err(BatchError::Returned(why)) => {
+                tracing::info!(dataset = %self.brief.dataset, %batch, %why, "the batch came back untouched");
+                Entry::BatchReturned { fence: self.brief.fence, batch, attempt: self.attempt }
+            }
             Err(BatchError::Failed(failure)) => self.batch_failure(batch, &failure),
             Err(BatchError::Document(error)) => self.batch_failure(batch, &Failure::permanent(sort(error)?)),
         };
@@ -27,6 +31,11 @@ impl Worker {
 
     async fn run_batch(&self, batch: BatchId) -> Result<Entry, BatchError> {
         let plan = self.load_plan().await?;
+        if let Some(runner) = self.runner {
+            let result = self.run_elsewhere(runner, batch).await?;
+            let (document, result) = self.core.store(result).await?;
+            return Ok(outcome::batch_ended(self.brief.fence, (batch, self.attempt), &plan, &result, document));
+        }
         let request = BatchRequest {
             plan: plan.clone(),
             run: self.brief.fence.run,
@@ -59,7 +68,9 @@ impl Worker {
     }
 }
 
-enum BatchError {
+pub(super) enum BatchError {
+    /// The other node did not take it.
+    Returned(String),
     Failed(Failure),
     Document(DocumentError),
 }

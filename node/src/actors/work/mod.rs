@@ -5,6 +5,7 @@
 //! Not here: which entry an outcome becomes (`skein_protocol::machine`).
 
 mod batch;
+mod elsewhere;
 mod prepare;
 mod publish;
 mod rest;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use skein_protocol::data_plane::{BatchResult, Failure, LoadedTable};
 use skein_protocol::hash::Hash256;
-use skein_protocol::ids::{Attempt, BatchId, StageNo};
+use skein_protocol::ids::{Attempt, BatchId, NodeId, StageNo};
 use skein_protocol::ledger::Entry;
 use skein_protocol::ledger::entry::Work;
 use skein_protocol::machine::outcome;
@@ -40,6 +41,8 @@ pub(super) struct Worker {
     pub(super) brief: Brief,
     /// The number of this hand-out.
     pub(super) attempt: Attempt,
+    /// The other node that runs the batch, if one does.
+    pub(super) runner: Option<NodeId>,
     pub(super) plan: PlanCell,
     pub(super) prior: PriorCell,
     /// Set when the outcome is being recorded.

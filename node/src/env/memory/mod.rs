@@ -13,6 +13,7 @@ mod handle;
 mod inline;
 mod network;
 mod no_data_plane;
+mod outbound;
 mod storage;
 mod undo;
 
@@ -26,6 +27,7 @@ use handle::Pulse;
 pub use inline::InlineBlocking;
 pub use network::MemoryNetwork;
 pub use no_data_plane::NoDataPlane;
+pub use outbound::MemoryOutbound;
 use skein_protocol::data_plane::DataPlane;
 pub use storage::MemoryStorage;
 
@@ -47,6 +49,8 @@ pub struct MemoryHost {
     pub network: MemoryNetwork,
     /// Calls to other nodes; shared with other hosts if they shall reach each other.
     pub fabric: MemoryFabric,
+    /// Calls to programs outside of the fleet.
+    pub outbound: MemoryOutbound,
 }
 
 impl MemoryHost {
@@ -59,6 +63,7 @@ impl MemoryHost {
             entropy: Arc::new(SeededEntropy::new(seed)),
             network: MemoryNetwork::default(),
             fabric: MemoryFabric::new(seed),
+            outbound: MemoryOutbound::default(),
         }
     }
 
@@ -73,6 +78,7 @@ impl MemoryHost {
             files: self.storage.handle(),
             network: Arc::new(self.network.clone()),
             fabrics: Arc::new(HostFabrics::new(self.fabric.clone(), Pulse::of(self.storage.handle()))),
+            outbound: Arc::new(self.outbound.clone()),
             data_plane,
         }
     }

@@ -12,6 +12,7 @@ use openraft::{
     AnyError, BasicNode, EntryPayload, OptionalSend, RaftLogId, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
     StorageIOError, StoredMembership,
 };
+use skein_protocol::hash::Hash256;
 use skein_protocol::ledger::fold::{Fold, Folded, Folding};
 use skein_protocol::wire::{self, Kind, WireError};
 use tokio::sync::watch;
@@ -73,6 +74,13 @@ impl<F: Fold> View<F> {
 
     fn held_to_change(&self) -> RwLockWriteGuard<'_, Held<F>> {
         self.held.write().expect("poisoned only when a fold panicked, and then there is no state to change")
+    }
+
+    /// The digest of the whole fold, and the index that it is of.
+    pub(crate) fn digest(&self) -> Result<(u64, Hash256), WireError> {
+        let held = self.held();
+        let frame = wire::encode(Kind::Snapshot, &held.folded)?;
+        Ok((held.folded.index(), Hash256::of(&frame)))
     }
 
     /// Frames of the whole state and of what it covers.
@@ -141,7 +149,7 @@ impl<F: Fold> RaftStateMachine<Types<F>> for Machine<F> {
         Ok((held.applied, held.membership.clone()))
     }
 
-    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Vec<Folding<F::Answer>>>, StorageError>
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Vec<Vec<Folding<F::Answer>>>>, StorageError>
     where
         I: IntoIterator<Item = Entry<F>> + OptionalSend,
         I::IntoIter: OptionalSend,
@@ -153,7 +161,9 @@ impl<F: Fold> RaftStateMachine<Types<F>> for Machine<F> {
                 let id = *entry.get_log_id();
                 answers.push(match &entry.payload {
                     EntryPayload::Blank => Vec::new(),
-                    EntryPayload::Normal(batch) => self.fold(&mut held, batch, &mut news),
+                    EntryPayload::Normal(group) => {
+                        group.batches.iter().map(|batch| self.fold(&mut held, batch, &mut news)).collect()
+                    }
                     EntryPayload::Membership(membership) => {
                         held.membership = StoredMembership::new(Some(id), membership.clone());
                         Vec::new()

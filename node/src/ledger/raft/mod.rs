@@ -10,8 +10,8 @@ mod types;
 
 pub(crate) use log::LogStore;
 pub(crate) use machine::{Machine, View};
-pub(crate) use network::NoPeers;
-pub(crate) use types::{Batch, Entry, LogId, StorageError, Types};
+pub(crate) use network::{Network, SnapshotAnswer};
+pub(crate) use types::{Batch, Entry, Group, LogId, StorageError, Types};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The types that openraft is instantiated with.
 //!
-//! One entry of openraft's log is a [`Batch`] of proposals: openraft 0.9 waits for each append to be durable
+//! One entry of openraft's log is a [`Group`] of batches of proposals: openraft 0.9 waits for each append to be durable
 //! before the next, so many proposals share one sync only if they share an entry.
 
 use std::cmp::Ordering;
@@ -25,6 +25,13 @@ pub(crate) struct Batch<E> {
     pub(crate) proposals: Vec<Arc<Proposal<E>>>,
 }
 
+/// Batches of several nodes that enter the log together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Group<E> {
+    /// In the order in which they are applied.
+    pub(crate) batches: Vec<Arc<Batch<E>>>,
+}
+
 /// openraft's type parameters for the ledger of `F`.
 pub(crate) struct Types<F>(PhantomData<fn() -> F>);
 
@@ -33,8 +40,8 @@ pub(crate) type LogId = openraft::LogId<u64>;
 pub(crate) type StorageError = openraft::StorageError<u64>;
 
 impl<F: Fold> RaftTypeConfig for Types<F> {
-    type D = Arc<Batch<F::Entry>>;
-    type R = Vec<Folding<F::Answer>>;
+    type D = Arc<Group<F::Entry>>;
+    type R = Vec<Vec<Folding<F::Answer>>>;
     type NodeId = u64;
     type Node = BasicNode;
     type Entry = Entry<F>;

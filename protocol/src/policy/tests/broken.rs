@@ -91,7 +91,10 @@ fn a_document_of_another_kind_is_told_what_is_missing() {
 fn keys_values_and_kinds() {
     check(&[
         ("  ‸stratgy: auto\n", &["UNKNOWN_KEY"]),
-        ("  run: { ‸after: [x], priority: ‸101 }\n", &["UNKNOWN_KEY", "OUT_OF_RANGE"]),
+        ("  run: { ‸before: [x], priority: ‸101 }\n", &["UNKNOWN_KEY", "OUT_OF_RANGE"]),
+        ("  run: { after: [x, ‸X, ‸x, ‸1] }\n", &["BAD_NAME", "DUPLICATE", "WRONG_TYPE"]),
+        ("  run: { after: ‸x }\n", &["WRONG_TYPE"]),
+        ("  run: { after: [a, ‸p] }\n", &["CONTRADICTION"]),
         ("  strategy: auto\n  ‸strategy: copy\n", &["DUPLICATE"]),
         ("  strategy: ‸fast\n", &["UNKNOWN_VALUE"]),
         ("  strategy: ‸[auto]\n", &["WRONG_TYPE"]),
