@@ -1,10 +1,15 @@
 //! Arguments of the command line.
 
+mod fleet;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
+pub(crate) use fleet::{
+    FleetCommand, FleetInit, NodeCommand, QuarantineAction, QuarantineCommand, QuarantineFilterArgs,
+};
 
 /// Moves datasets from a legacy warehouse (Hive) to Apache Iceberg, and proves that nothing was lost.
 ///
@@ -26,9 +31,18 @@ pub(crate) struct Arguments {
 /// Which node, and as whom.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Connection {
-    /// Address of any node.
-    #[arg(long, global = true, env = "SKEIN_SERVER", default_value = "http://127.0.0.1:7400")]
-    pub(crate) server: String,
+    /// Addresses of one or several nodes, comma-separated; any node takes any request. When one cannot be reached, the
+    /// next is asked.
+    #[arg(
+        long,
+        visible_alias = "node",
+        global = true,
+        env = "SKEIN_SERVER",
+        value_delimiter = ',',
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7400"
+    )]
+    pub(crate) server: Vec<String>,
     /// File that holds the token (the node writes one into its data folder).
     #[arg(long, global = true, env = "SKEIN_TOKEN_FILE")]
     pub(crate) token_file: Option<PathBuf>,
@@ -100,17 +114,23 @@ pub(crate) enum Command {
         #[arg(short, long)]
         yes: bool,
     },
-    /// The node and its migrations at a glance.
+    /// The node and its migrations at a glance; with --watch the whole fleet, live.
     Status {
         /// Only this policy.
         #[arg(long)]
         policy: Option<String>,
-        /// Go on showing it until interrupted.
+        /// Go on showing it until interrupted: nodes, policies and problems, live. With `-o json` one document a line.
         #[arg(short, long)]
         watch: bool,
     },
     /// List policies.
-    Policies,
+    Policies {
+        #[command(flatten)]
+        filter: PolicyFilterArgs,
+        /// Items at most.
+        #[arg(long, default_value_t = 1000)]
+        limit: u32,
+    },
     /// List migrations.
     List {
         #[command(flatten)]
@@ -153,9 +173,19 @@ pub(crate) enum Command {
         /// The policy.
         policy: String,
     },
+    /// The fleet: found one, let nodes join, look at it.
+    #[command(subcommand)]
+    Fleet(FleetCommand),
+    /// Its nodes: list, drain, remove.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Migrations that failed for good: look at them, replay or discard them.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Print the JSON Schema of policy documents, for editors.
     Schema,
-    /// Show the whole thing on this machine: a sample warehouse, a node, a policy, the plan, the migration, the report.
+    /// Show the whole thing on this machine: a sample warehouse, a fleet of three nodes, a policy, the plan, the migration,
+    /// the report.
     Demo(DemoArgs),
     /// Print shell completions.
     Completions {
@@ -181,6 +211,17 @@ pub(crate) struct Choice {
     pub(crate) text: Option<String>,
 }
 
+/// Which policies a list shows.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PolicyFilterArgs {
+    /// Labels: key=value, comma-separated.
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// A part of the policy's or its owner's name.
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+}
+
 /// Which migrations a list shows.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FilterArgs {
@@ -196,6 +237,9 @@ pub(crate) struct FilterArgs {
     /// A part of the dataset's, target's or policy's name, or of the problem's code.
     #[arg(long)]
     pub(crate) text: Option<String>,
+    /// The node that holds them, by its id.
+    #[arg(long)]
+    pub(crate) owner: Option<u64>,
     /// Also those that a newer generation of their policy superseded.
     #[arg(long)]
     pub(crate) superseded: bool,
@@ -229,7 +273,54 @@ pub(crate) struct DemoArgs {
     /// Rows in each dataset.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub(crate) rows: u32,
-    /// Stop the node at the end.
+    /// Node processes.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=9))]
+    pub(crate) nodes: u32,
+    /// Kill one of the nodes while the migrations run, and show how the others take over.
+    #[arg(long)]
+    pub(crate) kill_one: bool,
+    /// Stop the nodes at the end.
     #[arg(long)]
     pub(crate) exit: bool,
+}
+
+/// Seconds out of a text like 90s, 15m, 1h or 2d.
+fn duration(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no time: write 90s, 15m, 1h or 2d");
+    let (digits, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        "d" => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).filter(|seconds| *seconds > 0).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_in_order() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn several_nodes_may_be_named() {
+        let arguments = Arguments::parse_from(["skein", "--node", "http://a:1,http://b:2", "fleet", "show"]);
+        assert_eq!(arguments.connection.server, ["http://a:1", "http://b:2"]);
+    }
+
+    #[test]
+    fn times_are_written_as_people_say_them() {
+        assert_eq!([duration("90s"), duration("15m"), duration("1h"), duration("2d")], [90, 900, 3600, 172_800].map(Ok));
+        for wrong in ["", "h", "1", "1w", "-1h", "0s", "99999999999999999999d", "1é"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod demo;
 mod exit;
 mod output;
 mod progress;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,8 @@ use std::io::{IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use skein_protocol::ledger::Phase;
+use skein_protocol::api::NodeRow;
+use skein_protocol::ledger::{Phase, Standing};
 
 use crate::args::Format;
 
@@ -17,6 +18,11 @@ pub(crate) fn document(format: Format, value: &impl Serialize) -> Result<bool> {
     };
     print(&text)?;
     Ok(true)
+}
+
+/// Prints a document as one line of JSON: what programs read that follow something.
+pub(crate) fn line(value: &impl Serialize) -> Result<()> {
+    print(&(serde_json::to_string(value)? + "\n"))
 }
 
 /// Prints a text to standard output.
@@ -92,6 +98,20 @@ impl Cell {
     }
 }
 
+impl Cell {
+    /// A node's standing in its colour.
+    pub(crate) fn standing(row: &NodeRow) -> Self {
+        let plain = row.standing_word();
+        let code = match row.standing {
+            Standing::Active if row.draining => "33",
+            Standing::Active => "32",
+            Standing::Expired => "31",
+            _ => "2",
+        };
+        Self { shown: paint(std::io::stdout().is_terminal(), code, plain), plain: plain.to_owned() }
+    }
+}
+
 impl Table {
     /// An empty table.
     pub(crate) fn new(heads: &[&str]) -> Self {
@@ -151,6 +171,16 @@ pub(crate) fn number(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A text on one line of at most so many characters.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    let mut short: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
+    if text.chars().count() > most {
+        short.pop();
+        short.push('…');
+    }
+    short
 }
 
 /// Bytes with a unit.

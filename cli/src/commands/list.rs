@@ -1,6 +1,7 @@
 //! `list`: migrations, page by page.
 
 use anyhow::Result;
+use serde::de::DeserializeOwned;
 use skein_protocol::api::{MAX_PAGE, MigrationRow, Page};
 
 use crate::args::{FilterArgs, Format};
@@ -30,6 +31,9 @@ fn query(filter: &FilterArgs) -> Vec<(&'static str, String)> {
             query.push((key, value.clone()));
         }
     }
+    if let Some(owner) = filter.owner {
+        query.push(("owner", owner.to_string()));
+    }
     if filter.superseded {
         query.push(("superseded", "true".to_owned()));
     }
@@ -38,7 +42,17 @@ fn query(filter: &FilterArgs) -> Vec<(&'static str, String)> {
 
 /// Up to `limit` migrations, over as many pages as it takes.
 pub(crate) fn all(client: &Client, query: &[(&'static str, String)], limit: u32) -> Result<Page<MigrationRow>> {
-    let mut gathered: Option<Page<MigrationRow>> = None;
+    pages(client, "/v1/migrations", query, limit)
+}
+
+/// Up to `limit` items of a list, over as many pages as it takes.
+pub(crate) fn pages<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    query: &[(&'static str, String)],
+    limit: u32,
+) -> Result<Page<T>> {
+    let mut gathered: Option<Page<T>> = None;
     loop {
         let have = gathered.as_ref().map_or(0, |page| u32::try_from(page.items.len()).unwrap_or(u32::MAX));
         let mut query: Vec<(&str, String)> = query.to_vec();
@@ -46,7 +60,7 @@ pub(crate) fn all(client: &Client, query: &[(&'static str, String)], limit: u32)
         if let Some(cursor) = gathered.as_ref().and_then(|page| page.next.clone()) {
             query.push(("cursor", cursor));
         }
-        let page: Page<MigrationRow> = client.get("/v1/migrations", &query)?;
+        let page: Page<T> = client.get(path, &query)?;
         let whole = match gathered.take() {
             None => page,
             Some(mut before) => {

@@ -2,12 +2,15 @@
 
 mod act;
 mod decide;
+pub(crate) mod fleet;
 mod list;
+pub(crate) mod node;
 mod plan;
 mod policy;
+mod quarantine;
 mod report;
 mod show;
-mod status;
+pub(crate) mod status;
 pub(crate) mod wait;
 
 use std::io::{IsTerminal, Read, Write};
@@ -23,7 +26,8 @@ use crate::exit::Exit;
 use crate::output;
 
 pub(crate) use decide::send as send_decisions;
-pub(crate) use list::all;
+pub(crate) use list::{all, pages};
+
 pub(crate) use plan::{planned as plan_table, summary as plan_summary, table as plan_lines, whole as plan_whole};
 pub(crate) use report::render as render_report;
 
@@ -50,7 +54,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit> {
             decide::run(&client()?, &choice, &options, format)
         }
         Command::Status { policy, watch } => status::run(&client()?, policy.as_deref(), watch, format),
-        Command::Policies => policy::list(&client()?, format),
+        Command::Policies { filter, limit } => policy::list(&client()?, &filter, limit, format),
         Command::List { filter, limit } => list::run(&client()?, &filter, limit, format),
         Command::Show { migration, plan, script } => show::run(&client()?, &migration, plan, script, format),
         Command::Pause(action) => act::run(&client()?, act::PAUSE, &action, format),
@@ -60,6 +64,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit> {
         Command::Rollback(action) => act::run(&client()?, act::ROLLBACK, &action, format),
         Command::Report { migration, batches } => report::run(&client()?, &migration, batches, format),
         Command::Wait { policy } => wait::run(&client()?, &policy, format),
+        Command::Fleet(command) => fleet::run(client, &command, format),
+        Command::Node(command) => node::run(&client()?, &command, format),
+        Command::Quarantine(command) => quarantine::run(&client()?, &command, format),
         Command::Schema => schema(format),
         Command::Demo(demo) => demo::run(&demo),
         Command::Completions { shell } => {

@@ -1,13 +1,15 @@
 //! `lint`, `apply`, `policies`.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::Result;
-use skein_protocol::api::{ApplyAnswer, LintAnswer, PolicyRow};
+use anyhow::{Context, Result};
+use skein_protocol::api::{ApplyAnswer, LintAnswer, Page, PolicyRow};
 use skein_protocol::ledger::Phase;
 
-use super::{read_document, wait};
-use crate::args::Format;
+use super::{pages, read_document, wait};
+use crate::args::{Format, PolicyFilterArgs};
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::output::{self, Table};
@@ -35,13 +37,22 @@ pub(super) fn lint(file: &Path, format: Format) -> Result<Exit> {
 
 pub(super) fn apply(client: &Client, file: &Path, wait: bool, key: Option<&str>, format: Format) -> Result<Exit> {
     let text = read_document(file)?;
-    let answer: ApplyAnswer = client.post_policy("/v1/policies", &text, key)?;
+    // With a key the request may go on to another node, whatever became of it at the first.
+    let own = key.is_none().then(fresh_key).transpose()?;
+    let answer: ApplyAnswer = client.post_policy("/v1/policies", &text, key.or(own.as_deref()))?;
     if wait {
         show_applied(&answer, Format::Table)?;
         return wait::run(client, &answer.policy.0, format);
     }
     show_applied(&answer, format)?;
     Ok(Exit::Success)
+}
+
+/// A key that nobody used before.
+fn fresh_key() -> Result<String> {
+    let mut bytes = [0_u8; 16];
+    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).context("no random bytes")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn show_applied(answer: &ApplyAnswer, format: Format) -> Result<()> {
@@ -66,14 +77,14 @@ fn show_applied(answer: &ApplyAnswer, format: Format) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn list(client: &Client, format: Format) -> Result<Exit> {
-    let rows: Vec<PolicyRow> = client.get("/v1/policies", &[])?;
-    if output::document(format, &rows)? {
+pub(super) fn list(client: &Client, filter: &PolicyFilterArgs, limit: u32, format: Format) -> Result<Exit> {
+    let page: Page<PolicyRow> = pages(client, "/v1/policies", &query(filter), limit)?;
+    if output::document(format, &page)? {
         return Ok(Exit::Success);
     }
     let mut table =
         Table::new(&["POLICY", ">GENERATION", "OWNER", ">PRIORITY", ">MIGRATIONS", ">COMMITTED", "APPLIED"]);
-    for row in &rows {
+    for row in &page.items {
         let all: u32 = row.phases.values().sum();
         let committed = row.phases.get(&Phase::Committed).copied().unwrap_or(0);
         table.row(vec![
@@ -87,5 +98,13 @@ pub(super) fn list(client: &Client, format: Format) -> Result<Exit> {
         ]);
     }
     output::print(&table.render())?;
+    if (page.items.len() as u64) < page.total {
+        eprintln!("{} of {}; more with --limit", page.items.len(), page.total);
+    }
     Ok(Exit::Success)
+}
+
+fn query(filter: &PolicyFilterArgs) -> Vec<(&'static str, String)> {
+    let all = [("label", &filter.label), ("text", &filter.text)];
+    all.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect()
 }

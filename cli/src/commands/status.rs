@@ -1,8 +1,5 @@
 //! `status`: the node and its migrations at a glance.
 
-use std::io::IsTerminal;
-use std::time::Duration;
-
 use anyhow::Result;
 use skein_protocol::api::Status;
 use skein_protocol::ledger::Phase;
@@ -11,22 +8,17 @@ use crate::args::Format;
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::output::{self, Cell, Table};
+use crate::watch;
 
-/// How often a watched status is asked for.
-const WATCH_INTERVAL: Duration = Duration::from_millis(500);
-
-pub(super) fn run(client: &Client, policy: Option<&str>, watch: bool, format: Format) -> Result<Exit> {
-    loop {
-        let status = get(client, policy)?;
-        if !output::document(format, &status)? {
-            let clear = if watch && std::io::stdout().is_terminal() { "\u{1b}[2J\u{1b}[H" } else { "" };
-            output::print(&format!("{clear}{}", text(&status)))?;
-        }
-        if !watch {
-            return Ok(Exit::Success);
-        }
-        std::thread::sleep(WATCH_INTERVAL);
+pub(super) fn run(client: &Client, policy: Option<&str>, watched: bool, format: Format) -> Result<Exit> {
+    if watched {
+        return watch::run(client, policy, format);
     }
+    let status = get(client, policy)?;
+    if !output::document(format, &status)? {
+        output::print(&text(&status))?;
+    }
+    Ok(Exit::Success)
 }
 
 /// The status of everything, or of one policy.

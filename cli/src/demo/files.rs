@@ -1,4 +1,4 @@
-//! The files of a demonstration: its folder, the node's configuration, the policy.
+//! The files of a demonstration: its folder, the nodes' configurations, the policy.
 
 use std::path::{Path, PathBuf};
 
@@ -61,28 +61,44 @@ impl Layout {
         self.root.join("legacy")
     }
 
-    pub(super) fn data(&self) -> PathBuf {
-        self.root.join("node")
+    /// Where the files of a node lie; nodes count from 1.
+    pub(super) fn node(&self, number: u32) -> PathBuf {
+        self.root.join("nodes").join(number.to_string())
     }
 
-    pub(super) fn log(&self) -> PathBuf {
-        self.root.join("node.log")
+    /// A node's data folder.
+    pub(super) fn data(&self, number: u32) -> PathBuf {
+        self.node(number).join("data")
+    }
+
+    /// A node's configuration.
+    pub(super) fn config(&self, number: u32) -> PathBuf {
+        self.node(number).join("skein-node.yaml")
+    }
+
+    pub(super) fn log(&self, number: u32) -> PathBuf {
+        self.node(number).join("node.log")
     }
 
     /// Writes the policy; its text.
     pub(super) fn write_policy(&self) -> Result<String> {
-        self.write("policy.yaml", POLICY)?;
+        self.write(&self.root.join("policy.yaml"), POLICY)?;
         Ok(POLICY.to_owned())
     }
 
-    /// Writes the node's configuration; its path.
-    pub(super) fn write_config(&self, listen: &str) -> Result<PathBuf> {
+    /// Writes a node's configuration.
+    pub(super) fn write_config(&self, number: u32, listen: &str, fleet_listen: &str, slots: usize) -> Result<()> {
         let quoted = |path: PathBuf| serde_json::to_string(&path.display().to_string());
         let text = format!(
-            "# The node of the demonstration. Paths are absolute; connections are what policies name.
+            "# Node {number} of the demonstration. Paths are absolute; connections are what policies name, and all nodes of a
+# fleet have the same.
 node:
   listen: {listen}
   dataDir: {data}
+  slots: {slots}
+fleet:
+  listen: {fleet_listen}
+  zone: zone-{number}
 connections:
   legacy:
     kind: hive-files
@@ -94,19 +110,19 @@ connections:
     catalogName: skein
     warehouse: {lake}
 ",
-            data = quoted(self.data())?,
+            data = quoted(self.data(number))?,
             warehouse = quoted(self.warehouse().join("warehouse"))?,
             description = quoted(self.warehouse().join("metastore.json"))?,
             catalog = quoted(self.root.join("lake").join("catalog.db"))?,
             lake = quoted(self.root.join("lake"))?,
         );
-        self.write("node.yaml", &text)
+        let folder = self.node(number);
+        std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        self.write(&self.config(number), &text)
     }
 
-    fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
-        let path = self.root.join(name);
-        std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
-        Ok(path)
+    fn write(&self, path: &Path, text: &str) -> Result<()> {
+        std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
     }
 }
 

@@ -1,23 +1,28 @@
 //! `demo`: the whole thing on this machine, in the order in which a person would do it.
 //!
-//! In: a folder and a size. Out: a sample warehouse, a node as a process of its own, a migrated lake, a report. Running it
-//! again in the same folder goes on where it ended.
+//! In: a folder and a size. Out: a sample warehouse, a fleet of nodes as processes of their own, a migrated lake, a report.
+//! Running it again in the same folder goes on where it ended.
 
 mod files;
+mod fleet;
 mod node;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use skein_protocol::api::{ApplyAnswer, MigrationRow, PlanDecision, Report};
+use skein_protocol::ids::NodeId;
 use skein_protocol::ledger::Phase;
 
 use crate::args::DemoArgs;
 use crate::client::Client;
 use crate::commands::{self, wait};
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, Table};
 use files::Layout;
+use fleet::Fleet;
+pub(crate) use node::binary;
 
 /// Plans that are shown one by one; of more the rest is counted.
 const SHOWN_PLANS: usize = 15;
@@ -27,20 +32,22 @@ pub(crate) fn run(arguments: &DemoArgs) -> Result<Exit> {
     let binary = node::binary()?;
     step("A legacy warehouse in Hive's layout");
     node::sample(&binary, &layout, arguments)?;
-    step("A node, as a process of its own");
-    let mut node = node::start(&binary, &layout)?;
-    let outcome = migrate(&node.client, &layout);
+    let title = if arguments.nodes == 1 { "A fleet of one node" } else { "A fleet: nodes as processes of their own" };
+    step(title);
+    let mut fleet = Fleet::start(&binary, &layout, arguments)?;
+    let outcome = migrate(&mut fleet, &layout, arguments.kill_one);
     if arguments.exit || outcome.is_err() {
-        node.stop()?;
+        fleet.stop()?;
     }
     let exit = outcome?;
     if !arguments.exit {
-        go_on(&node, &layout);
+        go_on(&fleet, &layout);
     }
     Ok(exit)
 }
 
-fn migrate(client: &Client, layout: &Layout) -> Result<Exit> {
+fn migrate(fleet: &mut Fleet, layout: &Layout, kill_one: bool) -> Result<Exit> {
+    let client = &fleet.client.clone();
     let policy = layout.write_policy()?;
     step("A policy: one column added, duplicates removed");
     output::print(&policy)?;
@@ -55,6 +62,7 @@ fn migrate(client: &Client, layout: &Layout) -> Result<Exit> {
     approve(client, &name)?;
     step("The migration");
     let began = std::time::Instant::now();
+    let killed = if kill_one { fleet.kill_one(&name)? } else { None };
     let status = wait::until(client, &name, wait::at_rest)?;
     let took = began.elapsed();
     let committed = status.phases.get(&Phase::Committed).copied().unwrap_or(0);
@@ -67,9 +75,35 @@ fn migrate(client: &Client, layout: &Layout) -> Result<Exit> {
         output::number(status.rows_removed),
         output::number(status.rows_out),
     ))?;
+    match killed {
+        Some(killed) => {
+            step("What the killed node had begun");
+            fleet.show_adoption(&killed)?;
+        }
+        None if kill_one => eprintln!("nothing was left to be taken over: try more --datasets or --rows"),
+        None => {}
+    }
+    step("Who did the work");
+    show_shares(client, &name)?;
     step("The report of the first dataset, with its evidence");
     show_report(client, &name)?;
     if committed == all { Ok(Exit::Success) } else { trouble(client, &name) }
+}
+
+/// How many migrations each node brought to their end.
+fn show_shares(client: &Client, policy: &str) -> Result<()> {
+    let query = [("policy", policy.to_owned())];
+    let mut shares: BTreeMap<NodeId, (u64, u64)> = BTreeMap::new();
+    for row in commands::all(client, &query, u32::MAX)?.items {
+        let share = shares.entry(row.owner).or_default();
+        share.0 += 1;
+        share.1 += row.rows_in;
+    }
+    let mut table = Table::new(&["NODE", ">MIGRATIONS", ">ROWS READ"]);
+    for (node, (migrations, rows)) in shares {
+        table.row(vec![node.to_string().into(), output::number(migrations).into(), output::number(rows).into()]);
+    }
+    output::print(&table.render())
 }
 
 fn step(title: &str) {
@@ -128,26 +162,32 @@ fn trouble(client: &Client, policy: &str) -> Result<Exit> {
     Ok(Exit::NotCommitted)
 }
 
-fn go_on(node: &node::Node, layout: &Layout) {
+fn go_on(fleet: &Fleet, layout: &Layout) {
     let folder = shell(layout.root());
     let program = program();
+    let servers: Vec<&str> = fleet.nodes.iter().map(|node| node.client.server()).collect();
+    let pids: Vec<String> = fleet.nodes.iter().map(|node| node.pid.to_string()).collect();
     eprintln!("\n{}", output::bold("== How to go on"));
+    for node in &fleet.nodes {
+        let log = shell(&layout.log(node.number));
+        eprintln!("Node {} runs as process {} and listens at {}; its log is {log}.", node.number, node.pid, node.client.server());
+    }
     eprintln!(
-        "The node runs as process {} and listens at {}; its log is {folder}/node.log.
-
-  export SKEIN_SERVER={} SKEIN_TOKEN_FILE={folder}/node/token
-  {program} status
+        "
+  export SKEIN_SERVER={servers} SKEIN_TOKEN_FILE={token}
+  {program} status --watch
+  {program} fleet show
   {program} list --limit 20
   {program} show playlists.playlist_0001
   {program} report playlists.playlist_0001
   {program} rollback playlists.playlist_0001
   {program} lint {folder}/policy.yaml
 
-To stop it: kill {}. To start it again: {program} demo --dir {folder}",
-        node.pid,
-        node.client.server(),
-        node.client.server(),
-        node.pid,
+To stop them: kill {pids}. To start them again: {program} demo --dir {folder} --nodes {nodes}",
+        servers = servers.join(","),
+        token = shell(&layout.data(1).join("token")),
+        pids = pids.join(" "),
+        nodes = std::fs::read_dir(layout.root().join("nodes")).map_or(fleet.nodes.len(), Iterator::count),
     );
 }
 

@@ -1,4 +1,4 @@
-//! The node of a demonstration: finding its binary, starting and stopping its process.
+//! One node of a demonstration: finding the binary, starting, stopping and killing its process.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,27 @@ use super::files::Layout;
 use crate::args::{Connection, DemoArgs};
 use crate::client::Client;
 
-/// A node that is not ready after this time has failed: it replays a ledger of a demonstration in well under a second.
+/// A node that is not ready after this time has failed: it replays a ledger of a demonstration in well under a second,
+/// and an election takes a few.
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// A node that has not stopped after this time is left alone.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(90);
 /// How often it is asked whether it is ready.
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How a node comes to its fleet.
+#[derive(Debug, Clone)]
+pub(super) struct Joining {
+    /// Where a member is reached by other nodes.
+    pub(super) member: String,
+    /// The join token.
+    pub(super) token: String,
+}
 
 /// A running node.
 #[derive(Debug)]
 pub(super) struct Node {
+    pub(super) number: u32,
     pub(super) client: Client,
     pub(super) pid: u32,
     child: Option<Child>,
@@ -35,11 +46,13 @@ struct Running {
     server: String,
 }
 
-/// The binary `skein-node`: beside this program. Under `cargo run` it is built first, so that a clone needs one command.
-pub(super) fn binary() -> Result<PathBuf> {
+/// The binary `skein-node`: beside this program, or where programs are found. Under `cargo run` it is built first, so that
+/// a clone needs one command.
+pub(crate) fn binary() -> Result<PathBuf> {
     let own = std::env::current_exe().context("this program's own path is not known")?;
     let folder = own.parent().context("this program lies in no folder")?;
-    let binary = folder.join(format!("skein-node{}", std::env::consts::EXE_SUFFIX));
+    let name = format!("skein-node{}", std::env::consts::EXE_SUFFIX);
+    let beside = folder.join(&name);
     if let (Some(cargo), Some(_)) = (std::env::var_os("CARGO"), std::env::var_os("CARGO_MANIFEST_DIR")) {
         eprintln!("building skein-node (the first time takes minutes: it contains the engine)");
         let mut build = Command::new(cargo);
@@ -52,10 +65,10 @@ pub(super) fn binary() -> Result<PathBuf> {
             bail!("skein-node could not be built ({status})");
         }
     }
-    if !binary.is_file() {
-        bail!("{} does not exist\nnext: install skein-node beside skein", binary.display());
-    }
-    Ok(binary)
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let elsewhere = std::env::split_paths(&path).map(|folder| folder.join(&name));
+    let found = std::iter::once(beside.clone()).chain(elsewhere).find(|place| place.is_file());
+    found.with_context(|| format!("{} does not exist\nnext: install skein-node beside skein", beside.display()))
 }
 
 /// Writes the sample warehouse, unless it is there.
@@ -74,71 +87,104 @@ pub(super) fn sample(binary: &Path, layout: &Layout, arguments: &DemoArgs) -> Re
     Ok(())
 }
 
-/// Starts the node, or finds the one that an earlier demonstration left running.
-pub(super) fn start(binary: &Path, layout: &Layout) -> Result<Node> {
-    let note = layout.root().join("running.json");
-    if let Some(running) = std::fs::read(&note).ok().and_then(|text| serde_json::from_slice::<Running>(&text).ok())
-        && let Ok(client) = client(layout, &running.server)
-        && client.is_ready()
-    {
-        eprintln!("process {} of an earlier demonstration listens at {}", running.pid, running.server);
-        return Ok(Node { client, pid: running.pid, child: None });
+/// The node that an earlier demonstration left running, if it did.
+pub(super) fn left_running(layout: &Layout, number: u32) -> Option<Node> {
+    let running: Running = serde_json::from_slice(&std::fs::read(note(layout, number)).ok()?).ok()?;
+    let client = client(layout, number, &running.server).ok()?;
+    client.is_ready().then(|| {
+        eprintln!("node {number}: process {} of an earlier demonstration, {}", running.pid, running.server);
+        Node { number, client, pid: running.pid, child: None }
+    })
+}
+
+/// Starts a node that has its configuration; does not wait until it is ready.
+pub(super) fn start(binary: &Path, layout: &Layout, number: u32, listen: &str, joining: Option<&Joining>) -> Result<Node> {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(layout.log(number))
+        .context("the node's log cannot be written")?;
+    let mut command = Command::new(binary);
+    command.arg("--config").arg(layout.config(number));
+    if let Some(Joining { member, token }) = joining {
+        // Others see a command line; they do not see an environment.
+        command.args(["--join", member]).env("SKEIN_JOIN_TOKEN", token);
     }
-    let listen = free_address()?;
-    let config = layout.write_config(&listen)?;
-    let log =
-        File::options().create(true).append(true).open(layout.log()).context("the node's log cannot be written")?;
-    let child = Command::new(binary)
-        .arg("--config")
-        .arg(&config)
+    let child = command
         .stdin(Stdio::null())
         .stdout(log.try_clone().context("the node's log cannot be shared")?)
         .stderr(log)
         .spawn()
         .context("skein-node cannot be started")?;
     let server = format!("http://{listen}");
-    let node = ready(layout, child, &server)?;
-    std::fs::write(&note, serde_json::to_vec(&Running { pid: node.pid, server: server.clone() })?)
+    let note = note(layout, number);
+    std::fs::write(&note, serde_json::to_vec(&Running { pid: child.id(), server: server.clone() })?)
         .with_context(|| format!("{} cannot be written", note.display()))?;
-    eprintln!("process {} listens at {server}; configuration {}", node.pid, config.display());
-    Ok(node)
+    Ok(Node { number, client: client(layout, number, &server)?, pid: child.id(), child: Some(child) })
 }
 
-fn ready(layout: &Layout, mut child: Child, server: &str) -> Result<Node> {
-    let began = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            bail!("skein-node ended ({status}); its log is {}", layout.log().display());
-        }
-        if let Ok(client) = client(layout, server)
-            && client.is_ready()
-        {
-            return Ok(Node { client, pid: child.id(), child: Some(child) });
-        }
-        if began.elapsed() > START_LIMIT {
-            child.kill().context("skein-node could not be ended")?;
-            bail!("skein-node was not ready after {START_LIMIT:?}; its log is {}", layout.log().display());
-        }
-        std::thread::sleep(ASK_INTERVAL);
-    }
+fn note(layout: &Layout, number: u32) -> PathBuf {
+    layout.node(number).join("running.json")
 }
 
-fn client(layout: &Layout, server: &str) -> Result<Client> {
-    let token_file = Some(layout.data().join("token"));
-    Client::new(&Connection { server: server.to_owned(), token_file, token: None })
+/// A client of one node. The token file may not be there yet: it is read again when the node is ready.
+fn client(layout: &Layout, number: u32, server: &str) -> Result<Client> {
+    let file = layout.data(number).join("token");
+    let token_file = file.is_file().then_some(file);
+    Client::new(&Connection { server: vec![server.to_owned()], token_file, token: None })
 }
 
-/// An address that nobody listens at.
-fn free_address() -> Result<String> {
+/// An address that nobody listens at, for both kinds of sockets.
+pub(super) fn free_address() -> Result<String> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context("no address is free")?;
-    Ok(listener.local_addr()?.to_string())
+    let address = listener.local_addr()?;
+    std::net::UdpSocket::bind(address).context("no address is free")?;
+    Ok(address.to_string())
 }
 
 impl Node {
-    /// Asks the node to stop, and waits until it has.
-    pub(super) fn stop(&mut self) -> Result<()> {
+    /// Waits until it is ready.
+    pub(super) fn ready(mut self, layout: &Layout) -> Result<Self> {
+        let began = Instant::now();
+        let log = layout.log(self.number);
+        while !self.client.is_ready() {
+            if let Some(child) = &mut self.child
+                && let Some(status) = child.try_wait()?
+            {
+                bail!("node {} ended ({status}); its log is {}", self.number, log.display());
+            }
+            if began.elapsed() > START_LIMIT {
+                self.kill()?;
+                bail!("node {} was not ready after {START_LIMIT:?}; its log is {}", self.number, log.display());
+            }
+            std::thread::sleep(ASK_INTERVAL);
+        }
+        let server = self.client.server().to_owned();
+        self.client = client(layout, self.number, &server)?;
+        Ok(self)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).context("the node has no process id")?;
-        kill_process(pid, Signal::TERM).context("the node could not be asked to stop")?;
+        kill_process(pid, signal).with_context(|| format!("node {} cannot be signalled", self.number))
+    }
+
+    /// Kills the process: no goodbye, as a machine that loses its power.
+    pub(super) fn kill(&mut self) -> Result<()> {
+        self.signal(Signal::KILL)?;
+        if let Some(child) = &mut self.child {
+            child.wait().context("the killed node cannot be waited for")?;
+        }
+        Ok(())
+    }
+
+    /// Asks the node to stop.
+    pub(super) fn ask_to_stop(&self) -> Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Waits until it has stopped.
+    pub(super) fn stopped(&mut self) -> Result<()> {
         let began = Instant::now();
         while began.elapsed() < STOP_LIMIT {
             let ended = match &mut self.child {
@@ -146,11 +192,10 @@ impl Node {
                 None => !self.client.is_ready(),
             };
             if ended {
-                eprintln!("\nthe node has stopped");
                 return Ok(());
             }
             std::thread::sleep(ASK_INTERVAL);
         }
-        bail!("the node (process {}) has not stopped after {STOP_LIMIT:?}", self.pid)
+        bail!("node {} (process {}) has not stopped after {STOP_LIMIT:?}", self.number, self.pid)
     }
 }
