@@ -1,10 +1,11 @@
-//! `skein-bench`: writes the legacy warehouses that the measurements run on.
+//! `skein-bench`: writes the legacy warehouses that the measurements run on, and loads a fleet with calls.
 //!
-//! In:    which dataset, where, how much of it, a seed.
+//! In:    which dataset, where, how much of it, a seed; or a fleet's addresses.
 //! Out:   Parquet files in Hive's layout, and `facts.json` beside them; a line of JSON on stdout.
 //! Holds: the same arguments give the same bytes, whatever the number of threads.
-//! Not here: running and measuring anything (`bench/run`).
+//! Not here: running and measuring anything (`bench/run`, `bench/fleet`).
 
+mod load;
 mod playlists;
 mod random;
 mod shape;
@@ -29,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Write one of the two datasets as a Hive warehouse.
     Generate(Generate),
+    /// Pause and resume migrations of a running fleet, one to a call, as fast as it takes them.
+    Load(load::Load),
 }
 
 #[derive(clap::Args)]
@@ -56,7 +59,13 @@ struct Generate {
 }
 
 fn main() -> Result<()> {
-    let Command::Generate(arguments) = Arguments::parse().command;
+    match Arguments::parse().command {
+        Command::Generate(arguments) => generate(&arguments),
+        Command::Load(arguments) => load::run(&arguments),
+    }
+}
+
+fn generate(arguments: &Generate) -> Result<()> {
     ensure!(arguments.scale > 0.0, "--scale must be above 0");
     let mut shape = Shape::of(arguments.dataset, arguments.scale, arguments.seed);
     shape.partitions = arguments.partitions.unwrap_or(shape.partitions).max(1);
