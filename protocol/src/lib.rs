@@ -13,6 +13,7 @@ pub mod data_plane;
 pub mod evidence;
 pub mod expr;
 pub mod fleet;
+pub mod fuzzing;
 pub mod hash;
 pub mod ids;
 pub mod inspection;
