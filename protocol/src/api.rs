@@ -20,7 +20,7 @@ use crate::problem::{Code, Problem};
 
 pub use fleet::{
     DEFAULT_TOKEN_SECONDS, Digest, DrainRequest, FleetView, JoinToken, MAX_TOKEN_SECONDS, NodeDetail, NodeRole,
-    NodeRow, RemoveQuery, TokenRequest,
+    NodeRow, RemoveQuery, RevokedToken, TokenRequest, TokenRow,
 };
 pub use quarantine::{
     EvidenceBlob, FailedBatch, QuarantineFilter, QuarantineRequest, QuarantineRow, SHOWN_BATCHES, SHOWN_HISTORY,

@@ -21,6 +21,13 @@ pub(crate) enum FleetCommand {
         #[arg(long, default_value = "1h", value_parser = super::duration)]
         valid: u64,
     },
+    /// List the join tokens that the fleet knows, by the hashes of their secrets.
+    Tokens,
+    /// Make a join token worthless, for one that went astray.
+    Revoke {
+        /// The token, or the SHA-256 of its secret as the fleet knows it.
+        token: String,
+    },
     /// The fleet as the asked node sees it: leader, voters, every node with its slots and its work.
     Show,
 }
@@ -34,9 +41,12 @@ pub(crate) struct FleetInit {
     /// Where the first node's API listens.
     #[arg(long, default_value = "127.0.0.1:7400")]
     pub(crate) listen: String,
-    /// Where other nodes reach the first one: an address that they can see, not 0.0.0.0.
+    /// Where the first node listens for other nodes (UDP).
     #[arg(long, default_value = "127.0.0.1:7401")]
     pub(crate) fleet_listen: String,
+    /// Where other nodes reach it, if that is another address: needed with 0.0.0.0.
+    #[arg(long)]
+    pub(crate) advertise: Option<String>,
     /// Nodes of one zone (rack, room) tend to fail together.
     #[arg(long, default_value = "")]
     pub(crate) zone: String,

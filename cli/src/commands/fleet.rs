@@ -4,27 +4,32 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use skein_protocol::api::{FleetView, JoinToken, TokenRequest};
+use skein_protocol::api::{FleetView, JoinToken, RevokedToken, TokenRequest, TokenRow};
+use skein_protocol::hash::Hash256;
+use skein_protocol::ids::NodeId;
+use skein_protocol::peer::Secret;
 
 use super::node;
 use crate::args::{FleetCommand, FleetInit, Format};
 use crate::client::Client;
 use crate::demo;
 use crate::exit::Exit;
-use crate::output;
+use crate::output::{self, Table};
 
 /// What `skein-node init` says that it made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Founded {
-    /// The configuration of the first node.
+    /// The first node.
+    pub(crate) node: NodeId,
+    /// Its configuration.
     pub(crate) config: String,
     /// Its data folder.
     pub(crate) data_dir: String,
     /// Where its API will listen.
     pub(crate) listen: String,
     /// Where other nodes will reach it.
-    pub(crate) fleet_listen: String,
+    pub(crate) fleet_address: String,
     /// The first join token.
     pub(crate) token: String,
     /// Until when it is valid, milliseconds since 1970.
@@ -35,6 +40,8 @@ pub(super) fn run(client: impl Fn() -> Result<Client>, command: &FleetCommand, f
     match command {
         FleetCommand::Init(init) => found(init, format),
         FleetCommand::Token { valid } => token(&client()?, *valid, format),
+        FleetCommand::Tokens => tokens(&client()?, format),
+        FleetCommand::Revoke { token } => revoke(&client()?, token, format),
         FleetCommand::Show => show(&client()?, format),
     }
 }
@@ -44,7 +51,7 @@ fn found(init: &FleetInit, format: Format) -> Result<Exit> {
     if output::document(format, &founded)? {
         return Ok(Exit::Success);
     }
-    let Founded { config, data_dir, fleet_listen, token, expires_at, .. } = &founded;
+    let Founded { config, data_dir, fleet_address, token, expires_at, .. } = &founded;
     output::print(&format!(
         "a fleet is founded; nothing runs yet
 
@@ -57,7 +64,7 @@ join token     valid until {}, for one node:
 next: start the first node
   skein-node --config {config}
 then, on each further machine, with a configuration of its own and a token of its own (skein fleet token)
-  skein-node --config FILE --join {fleet_listen} --token TOKEN
+  skein-node --config FILE --join {fleet_address} --token TOKEN
 ",
         output::time(*expires_at)
     ))?;
@@ -73,6 +80,7 @@ pub(crate) fn init_node(init: &FleetInit) -> Result<Founded> {
         .arg(&init.dir)
         .args(["--listen", &init.listen, "--fleet-listen", &init.fleet_listen])
         .args(["--valid-seconds", &init.valid.to_string(), "--zone", &init.zone])
+        .args(init.advertise.iter().flat_map(|advertise| ["--advertise", advertise]))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
@@ -92,6 +100,49 @@ fn token(client: &Client, valid: u64, format: Format) -> Result<Exit> {
     output::print(&format!("{}\n", token.token))?;
     eprintln!("use: skein-node --config FILE --join HOST:PORT --token TOKEN (HOST:PORT of any node, see `skein node list`)");
     Ok(Exit::Success)
+}
+
+fn tokens(client: &Client, format: Format) -> Result<Exit> {
+    let rows: Vec<TokenRow> = client.get("/v1/fleet/tokens", &[])?;
+    if output::document(format, &rows)? {
+        return Ok(Exit::Success);
+    }
+    let mut table = Table::new(&["TOKEN", "VALID UNTIL", "MADE BY", "STATE"]);
+    for row in &rows {
+        let state = match (row.used_by, row.revoked) {
+            (Some(node), _) => format!("used by node {node}"),
+            (None, true) => "revoked".to_owned(),
+            (None, false) => "open".to_owned(),
+        };
+        table.row(vec![
+            row.token.to_string().into(),
+            output::time(row.expires_at).into(),
+            row.issued_by.clone().into(),
+            state.into(),
+        ]);
+    }
+    output::print(&table.render())?;
+    Ok(Exit::Success)
+}
+
+fn revoke(client: &Client, token: &str, format: Format) -> Result<Exit> {
+    let hash = hash_of(token)?;
+    let revoked: RevokedToken = client.delete(&format!("/v1/fleet/tokens/{hash}"), &[])?;
+    if !output::document(format, &revoked)? {
+        eprintln!("the token is worthless now");
+    }
+    Ok(Exit::Success)
+}
+
+/// What the fleet knows of a token: the secret itself stays here.
+fn hash_of(token: &str) -> Result<Hash256> {
+    let token = token.trim();
+    let hash = match token.split('.').collect::<Vec<_>>().as_slice() {
+        [hash] => hash.parse().ok(),
+        [_, secret, _] => secret.parse::<Hash256>().ok().map(|secret| Secret(secret.0).hash()),
+        _ => None,
+    };
+    hash.context("this is neither a join token nor the hash of one")
 }
 
 /// Asks for a join token.

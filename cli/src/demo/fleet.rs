@@ -205,6 +205,7 @@ fn begin(binary: &Path, layout: &Layout, number: u32, slots: usize, first: Optio
                 dir: layout.node(number),
                 listen: listen.clone(),
                 fleet_listen: fleet_listen.clone(),
+                advertise: None,
                 zone: String::new(),
                 valid: TOKEN_SECONDS,
             };

@@ -8,10 +8,12 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use skein_protocol::api::{
     DEFAULT_TOKEN_SECONDS, Digest, DrainRequest, FleetView, JoinToken, MAX_TOKEN_SECONDS, NodeDetail, NodeRow,
-    RemoveQuery, TokenRequest,
+    RemoveQuery, RevokedToken, TokenRequest, TokenRow,
 };
+use skein_protocol::hash::Hash256;
 use skein_protocol::ids::NodeId;
 use skein_protocol::ledger::Phase;
+use skein_protocol::ledger::members::JoinToken as LedgerToken;
 
 use super::auth::Caller;
 use super::error::ApiError;
@@ -86,6 +88,33 @@ pub(super) async fn issue_token(
     }
     let (token, expires_at) = fleet_source::issue_token(&api.core, seconds * 1000, &caller.0).await?;
     Ok(Json(JoinToken { token, expires_at }))
+}
+
+pub(super) async fn tokens(State(api): State<Arc<Api>>) -> Json<Vec<TokenRow>> {
+    // The ledger keeps a bounded number of them: no pages are needed.
+    Json(api.core.ledger.read(|state| {
+        let row = |(token, known): (&Hash256, &LedgerToken)| TokenRow {
+            token: *token,
+            expires_at: known.expires_at,
+            issued_by: known.issued_by.clone(),
+            used_by: known.used_by,
+            revoked: known.revoked,
+        };
+        state.join_tokens().iter().map(row).collect()
+    }))
+}
+
+pub(super) async fn revoke_token(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    Path(token): Path<String>,
+) -> Result<Json<RevokedToken>, ApiError> {
+    let token: Hash256 = token.parse().map_err(|_| {
+        let next = "name it by the SHA-256 of its secret; `skein fleet revoke TOKEN` computes it";
+        ApiError::invalid("the join token", "this is not the hash of one", next)
+    })?;
+    fleet_source::revoke_token(&api.core, token, &caller.0).await?;
+    Ok(Json(RevokedToken { token }))
 }
 
 pub(super) async fn digest(State(api): State<Arc<Api>>) -> Result<Json<Digest>, ApiError> {

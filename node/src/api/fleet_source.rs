@@ -15,6 +15,11 @@ pub(crate) fn name(core: &Core) -> String {
     core.fleet_name()
 }
 
+/// Makes a join token worthless, named by the hash of its secret.
+pub(crate) async fn revoke_token(core: &Core, token: Hash256, actor: &str) -> Result<(), Problem> {
+    record(core, Entry::JoinTokenRevoked { token }, actor).await
+}
+
 /// Lets a node hand over its work, or (`cancel`) take work again.
 pub(crate) async fn drain(core: &Core, node: NodeId, cancel: bool, reason: &str, actor: &str) -> Result<(), Problem> {
     record(core, Entry::DrainRequested { node, drain: !cancel, reason: reason.to_owned() }, actor).await

@@ -8,8 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use skein_protocol::api::{
     ActionAnswer, ActionRequest, ApplyAnswer, DecisionRequest, Digest, DrainRequest, Filter, FleetView, JoinToken,
     LintAnswer, MigrationDetail, MigrationRow, NodeDetail, NodeRow, Page, PlanLine, PlannedDataset, PolicyDetail,
-    PolicyFilter, PolicyRow, QuarantineFilter, QuarantineRequest, QuarantineRow, RemoveQuery, Report, Status,
-    TokenRequest,
+    PolicyFilter, PolicyRow, QuarantineFilter, QuarantineRequest, QuarantineRow, RemoveQuery, Report, RevokedToken,
+    Status, TokenRequest, TokenRow,
 };
 use skein_protocol::policy::Policy;
 
@@ -188,6 +188,13 @@ fn of_fleet() -> Vec<Route> {
             "Make a token with which one node may join",
             (json::<TokenRequest>(), json::<JoinToken>()),
             post(fleet::issue_token),
+        ),
+        Route::get("/v1/fleet/tokens", "List join tokens, by hashes of their secrets", json::<Vec<TokenRow>>(), get(fleet::tokens)),
+        Route::delete(
+            "/v1/fleet/tokens/{hash}",
+            "Make a join token worthless, by the SHA-256 of its secret",
+            json::<RevokedToken>(),
+            delete(fleet::revoke_token),
         ),
         Route::get("/v1/nodes/{id}", "One node, by id or address", json::<NodeDetail>(), get(fleet::node)),
         Route::delete(

@@ -166,6 +166,30 @@ impl std::fmt::Debug for JoinToken {
     }
 }
 
+/// A join token as the fleet knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenRow {
+    /// SHA-256 of its secret.
+    pub token: Hash256,
+    /// Valid until then, milliseconds since 1970.
+    pub expires_at: u64,
+    /// Who made it.
+    pub issued_by: String,
+    /// The node that it let in.
+    pub used_by: Option<NodeId>,
+    /// It was made worthless.
+    pub revoked: bool,
+}
+
+/// A join token that is of no use any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokedToken {
+    /// SHA-256 of its secret.
+    pub token: Hash256,
+}
+
 /// The state of a replica in one number: equal on all nodes at the same index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
