@@ -18,6 +18,7 @@ mod core;
 pub mod env;
 pub mod fabric;
 pub mod fleet;
+pub mod founding;
 pub mod ledger;
 pub mod metrics;
 mod node;

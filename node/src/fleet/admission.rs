@@ -19,12 +19,10 @@ use crate::core::{ACTOR, Core};
 use crate::ledger::{encode_answer, malformed};
 use crate::pki::{self, JoinToken, Renewal};
 
-/// The node file with the first join token; `init` writes it, and the founder tells the ledger of it.
+/// The node file with the first join token and its end; `init` writes it, and the founder tells the ledger of it.
 pub const JOIN_TOKEN_FILE: &str = "join-token";
 /// The node file with the addresses of members, one a line, as they were when the node joined.
 pub const PEERS_FILE: &str = "peers";
-/// How long the first join token is valid: a day to set up the second machine.
-const FIRST_TOKEN_MILLIS: u64 = 24 * 60 * 60 * 1000;
 /// Members that a joiner is told of: enough to reach one.
 const TOLD_MEMBERS: usize = 16;
 /// A node that signs answers within this time.
@@ -59,17 +57,19 @@ pub(super) async fn issue_first(core: &Core) {
     let reading = core.env.clone();
     let read = core.env.blocking.call(move || reading.files.read(JOIN_TOKEN_FILE)).await;
     let Ok(Ok(Some(bytes))) = read else { return };
-    let Ok(token) = String::from_utf8_lossy(&bytes).parse::<JoinToken>() else {
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let parts = text.trim().split_once(' ').and_then(|(token, expires_at)| {
+        Some((token.parse::<JoinToken>().ok()?, expires_at.parse::<u64>().ok()?))
+    });
+    let Some((token, expires_at)) = parts else {
         tracing::warn!(file = JOIN_TOKEN_FILE, "the first join token does not read");
         return;
     };
-    if core.ledger.read(|state| state.join_tokens().contains_key(&token.hash())) {
+    let known = core.ledger.read(|state| state.join_tokens().contains_key(&token.hash()));
+    if known || expires_at <= core.now() {
         return;
     }
-    // Only the founder has it, at its first start: afterwards the ledger knows it, or it has expired.
-    if core.ledger.boot().boots == 1
-        && let Err(problem) = issue(core, token.hash(), core.now() + FIRST_TOKEN_MILLIS, ACTOR).await
-    {
+    if let Err(problem) = issue(core, token.hash(), expires_at, ACTOR).await {
         tracing::warn!(code = %problem.code, why = %problem.why, "the first join token is not known to the ledger");
     }
 }

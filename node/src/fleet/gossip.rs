@@ -161,6 +161,10 @@ async fn converse(core: &Core, handle: &ChitchatHandle) {
             (heard, chitchat.node_states().len())
         };
         greet(core, handle, &heard);
+        for (node, said) in heard.iter().filter(|(node, _)| **node != core.node) {
+            // Newer than what the ledger says; whoever answers there must prove who it is.
+            core.fleet.peers.learn(*node, said.address);
+        }
         let members = core.ledger.read(|state| state.members().len());
         *core.fleet.gossip.heard.lock().unwrap_or_else(PoisonError::into_inner) =
             heard.into_iter().filter(|(node, _)| members == 0 || is_member(core, *node)).collect();

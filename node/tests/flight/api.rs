@@ -74,7 +74,7 @@ fn every_call_but_health_wants_a_token() {
         let (status, text) = site.send(request.body(policy("").into()).unwrap()).await;
         assert_eq!(status, StatusCode::OK, "{text}");
         let policies = site.get("/v1/policies").await;
-        assert_eq!(policies[0]["appliedBy"], "ci", "the history says whose token it was");
+        assert_eq!(policies["items"][0]["appliedBy"], "ci", "the history says whose token it was");
     });
 }
 
@@ -130,7 +130,7 @@ fn a_policy_that_cannot_be_applied_here_is_refused_by_name() {
                 refused(&site, Method::POST, path, text, status, code).await;
             }
         }
-        assert_eq!(site.get("/v1/policies").await, json!([]), "nothing was recorded");
+        assert_eq!(site.get("/v1/policies").await["total"], 0, "nothing was recorded");
     });
 }
 
@@ -387,7 +387,8 @@ fn policies_are_listed_and_shown_with_their_defaults() {
         site.apply(&policy("")).await;
         site.until_committed().await;
         let list = site.get("/v1/policies").await;
-        assert_eq!((&list[0]["name"], &list[0]["phases"]), (&json!("p"), &json!({ "committed": 2 })));
+        let row = &list["items"][0];
+        assert_eq!((&row["name"], &row["phases"]), (&json!("p"), &json!({ "committed": 2 })));
         let detail = site.get("/v1/policies/p").await;
         assert_eq!(detail["document"]["spec"]["run"]["attempts"], 5);
         let again = skein_protocol::policy::parse(&detail["document"].to_string()).unwrap();

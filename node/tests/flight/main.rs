@@ -2,10 +2,13 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests own their runtimes and processes")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod alerts;
 mod api;
 mod crashes;
 mod failures;
+mod fleet_api;
 mod publishing;
+mod quarantine;
 mod requests;
 mod same_seed;
 mod site;

@@ -1,6 +1,6 @@
 use super::entry::{Answer, Entry, Request};
 use super::migration::{HISTORY_LIMIT, Phase};
-use super::scenario::{NODE, Scenario, batch_id};
+use super::scenario::{NODE, Scenario, batch_id, opened};
 use crate::data_plane::Class;
 use crate::hash::Hash256;
 use crate::ids::{Attempt, Epoch, MigrationId, Run};

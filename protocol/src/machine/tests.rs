@@ -1,7 +1,7 @@
 use super::*;
 use crate::ids::Attempt;
 use crate::ledger::entry::{Entry, Request};
-use crate::ledger::scenario::{NODE, Scenario, batch_id};
+use crate::ledger::scenario::{NODE, Scenario, batch_id, opened};
 
 fn one() -> (Scenario, crate::ids::MigrationId) {
     let mut scenario = Scenario::default();

@@ -1,12 +1,27 @@
 use super::*;
 use crate::ids::PolicyName;
 use crate::ledger::entry::{Entry, Request};
-use crate::ledger::scenario::{Scenario, batch_id};
+use crate::ledger::entry::AppliedPolicy;
+use crate::ledger::scenario::{NODE, Scenario, batch_id};
 
-const SLOTS: Limits = Limits { slots: 2 };
+mod limits;
+mod order;
 
+fn slots(slots: usize) -> Limits {
+    Limits { node: NODE, slots, ..Limits::default() }
+}
+
+/// With two slots, at a time at which nothing has waited for long.
 fn decide_all(scenario: &Scenario, running: &Running) -> Decision {
-    decide(&scenario.state, running, SLOTS, u64::MAX / 2, |_| true)
+    decide(&scenario.state, running, &slots(2), scenario.entries * 1000, |_| true)
+}
+
+fn batches(decision: &Decision) -> Vec<(MigrationId, BatchId)> {
+    let batch = |dispatch: &Dispatch| match dispatch {
+        Dispatch::Batch(id, batch) => Some((*id, *batch)),
+        _ => None,
+    };
+    decision.dispatches.iter().filter_map(batch).collect()
 }
 
 #[test]
@@ -67,8 +82,8 @@ fn a_pause_until_later_wakes_the_scheduler_then() {
     scenario.plan(id, 1, 1);
     let handed_out = scenario.start(id, 0);
     scenario.fact(crate::machine::outcome::interrupted(scenario.fence(id), handed_out, 0, 70_000, 1_500));
-    let at = |now| decide(&scenario.state, &Running::default(), SLOTS, now, |_| true);
-    assert_eq!(at(70_000), Decision { dispatches: Vec::new(), wake_at: Some(71_500) });
+    let at = |now| decide(&scenario.state, &Running::default(), &slots(2), now, |_| true);
+    assert_eq!(at(70_000), Decision { wake_at: Some(71_500), ..Decision::default() });
     assert_eq!(at(71_500).dispatches, [Dispatch::Batch(id, batch_id(0))]);
 }
 
@@ -80,7 +95,7 @@ fn migrations_at_rest_are_not_even_looked_at() {
     scenario.request(ids[1], Request::Cancel);
     scenario.request(ids[2], Request::Pause);
     let looked_at = std::cell::Cell::new(0);
-    let decision = decide(&scenario.state, &Running::default(), SLOTS, 0, |_| {
+    let decision = decide(&scenario.state, &Running::default(), &slots(2), 0, |_| {
         looked_at.set(looked_at.get() + 1);
         true
     });

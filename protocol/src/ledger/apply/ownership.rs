@@ -76,9 +76,15 @@ pub(super) fn rehome(state: &mut State, stamp: Stamp<'_>, death: &Death) {
 
 /// New migrations go to the nodes that have most room for them.
 pub(super) fn spread(state: &mut State, created: &[MigrationId]) {
-    let seats = seats(state);
-    let of = |id: &MigrationId| state.migrations.get(id).map(|migration| (*id, seconds_left(migration)));
-    let items: Vec<(MigrationId, u64)> = created.iter().filter_map(of).collect();
+    let mut seats = seats(state);
+    let new = || created.iter().filter_map(|id| state.migrations.get(id));
+    // What is placed now counts for nobody yet.
+    for migration in new() {
+        if let Some(seat) = seats.iter_mut().find(|seat| seat.node == migration.owner) {
+            seat.backlog_seconds = seat.backlog_seconds.saturating_sub(seconds_left(migration));
+        }
+    }
+    let items: Vec<(MigrationId, u64)> = new().map(|migration| (migration.id, seconds_left(migration))).collect();
     for (id, to) in place(&seats, &items) {
         if let Some(migration) = state.migrations.get_mut(&id) {
             let before = Place::owned(migration);

@@ -10,7 +10,7 @@ use crate::policy::{
 #[test]
 fn defaults_are_filled_in() {
     let policy = parse(&minimal("")).unwrap();
-    let json = r#"{"apiVersion":"skein/v1","kind":"MigrationPolicy","metadata":{"labels":{},"name":"p","owner":"team"},"spec":{"approval":{"by":"owner","required":true},"clean":[],"run":{"attempts":5,"priority":50},"schema":{"add":[],"cast":[],"drop":[],"rename":[],"types":{"char":"keepPadding","smallint":"int","timestamp":"timestamp","tinyint":"int"}},"source":{"connection":"legacy","exclude":[],"include":["a.*"]},"strategy":"auto","target":{"connection":"lake","name":"{database}.{table}","partitioning":"keep"},"validate":{"checks":[],"eachBatch":["count","checksum"],"final":["count","checksum","nulls","spark64"],"onDifference":"pause","tolerances":{}}}}"#;
+    let json = r#"{"apiVersion":"skein/v1","kind":"MigrationPolicy","metadata":{"labels":{},"name":"p","owner":"team"},"spec":{"approval":{"by":"owner","required":true},"clean":[],"run":{"after":[],"attempts":5,"priority":50},"schema":{"add":[],"cast":[],"drop":[],"rename":[],"types":{"char":"keepPadding","smallint":"int","timestamp":"timestamp","tinyint":"int"}},"source":{"connection":"legacy","exclude":[],"include":["a.*"]},"strategy":"auto","target":{"connection":"lake","name":"{database}.{table}","partitioning":"keep"},"validate":{"checks":[],"eachBatch":["count","checksum"],"final":["count","checksum","nulls","spark64"],"onDifference":"pause","tolerances":{}}}}"#;
     assert_eq!(canonical_json(&policy).unwrap(), json);
     assert_eq!(policy.spec.target.partitioning, Partitioning::Mode(PartitioningMode::Keep));
 }
