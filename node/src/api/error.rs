@@ -54,11 +54,19 @@ fn status_of(code: Code) -> StatusCode {
     match code {
         Code::RequestInvalid => StatusCode::BAD_REQUEST,
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
-        Code::NotFound => StatusCode::NOT_FOUND,
-        Code::WrongPhase | Code::PlanChanged | Code::Stale | Code::TargetCollision => StatusCode::CONFLICT,
-        Code::LedgerUnavailable | Code::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        Code::JoinRefused => StatusCode::FORBIDDEN,
+        Code::NotFound | Code::NodeUnknown => StatusCode::NOT_FOUND,
+        Code::WrongPhase | Code::PlanChanged | Code::Stale | Code::TargetCollision | Code::NodeRemoved => {
+            StatusCode::CONFLICT
+        }
+        Code::LedgerUnavailable
+        | Code::ShuttingDown
+        | Code::NoSession
+        | Code::NodeBusy
+        | Code::AuthorityUnavailable
+        | Code::ConnectionResting => StatusCode::SERVICE_UNAVAILABLE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::CatalogUnavailable | Code::Io | Code::SourceUnreadable => StatusCode::BAD_GATEWAY,
+        Code::CatalogUnavailable | Code::Io | Code::SourceUnreadable | Code::PeerUnreachable => StatusCode::BAD_GATEWAY,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
