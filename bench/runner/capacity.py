@@ -17,7 +17,7 @@ from paced import Fleet, Programs, until
 from reference import committed, verdict
 
 # Policies of this many migrations each.
-PER_POLICY = 1000
+PER_POLICY = 10_000
 # Longer than any measurement: what is being inspected stays so, and what is queued stays queued.
 FOREVER_SECONDS = 86_400.0
 PAGES = 200
@@ -27,7 +27,7 @@ def queued(programs: Programs, root: Path, migrations: int, nodes: int) -> dict:
     """Submits migrations that stay queued; what that and a page of a list cost."""
     policies = migrations // PER_POLICY
     groups = [{"name": f"wave{n:04}", "datasets": PER_POLICY, "seconds": 1} for n in range(policies)]
-    with Fleet(root, programs, 1, {"inspectSeconds": FOREVER_SECONDS, "groups": groups}) as fleet:
+    with Fleet(root, programs, 1, {"inspectSeconds": FOREVER_SECONDS, "groups": groups}, alone=nodes == 1) as fleet:
         fleet.grow(nodes)
         before = [node.usage() for node in fleet.nodes]
         started = time.monotonic()
@@ -68,7 +68,7 @@ def list_pages(fleet: Fleet) -> tuple[float, float]:
 def transitions(programs: Programs, root: Path, nodes: int, migrations: int, seconds: float) -> dict:
     """Migrations whose batches take no time, from submit to commit; then single transitions asked over HTTP."""
     groups = [{"name": "instant", "datasets": migrations, "seconds": 0}, {"name": "waiting", "datasets": 1000, "seconds": 3600}]
-    with Fleet(root, programs, 16, {"groups": groups}) as fleet:
+    with Fleet(root, programs, 16, {"groups": groups}, alone=nodes == 1) as fleet:
         fleet.grow(nodes)
         index, cpu = fleet.get("/v1/status")["appliedIndex"], fleet.cpu_seconds()
         started = time.monotonic()

@@ -57,7 +57,7 @@ class Node:
         self.log = self.folder / "log"
         self.cpu_of_earlier, self.peak_bytes = 0.0, 0
         self.data = self.folder / "data"
-        if join is None:
+        if join is None and not fleet.alone:
             self.found()
         self.configure("127.0.0.1:0", "127.0.0.1:0")
         self.start(join)
@@ -69,12 +69,13 @@ class Node:
         self.data = Path(founded["dataDir"])
 
     def configure(self, api: str, endpoint: str) -> None:
-        text = json.dumps({
+        config = {
             "node": {"dataDir": str(self.data), "listen": api, "slots": self.fleet.slots},
-            "fleet": {"listen": endpoint},
             "connections": self.fleet.connections(),
-        }, indent=1)
-        (self.folder / "node.yaml").write_text(text)
+        }
+        if not self.fleet.alone:
+            config["fleet"] = {"listen": endpoint}
+        (self.folder / "node.yaml").write_text(json.dumps(config, indent=1))
 
     def start(self, join: tuple[str, str] | None = None) -> None:
         command = [self.fleet.programs.skein_paced_node, "--config", str(self.folder / "node.yaml"), "--log", "warn,skein_node=info"]
@@ -92,8 +93,8 @@ class Node:
                 raise RuntimeError(f"{self.name} ended with {self.child.returncode}\n{self.log.read_text()[-3000:]}")
             text = self.log.read_bytes()[self.seen:].decode(errors="replace")
             api = next((line for line in text.splitlines() if line.startswith("skein-node ") and " listens at " in line), None)
-            endpoint = next((line for line in text.splitlines() if line.startswith("fleet at ")), None)
-            return (api, endpoint) if api and endpoint else None
+            endpoint = next((line for line in text.splitlines() if line.startswith("fleet at ")), "" if self.fleet.alone else None)
+            return (api, endpoint) if api and endpoint is not None else None
 
         api, endpoint = until(f"{self.name} says where it listens", look)
         self.id = int(api.split()[1])
@@ -133,8 +134,9 @@ class Node:
 class Fleet:
     """Nodes that form one fleet, and a client that asks any of them."""
 
-    def __init__(self, root: Path, programs: Programs, slots: int, script: dict) -> None:
-        self.root, self.programs, self.slots, self.nodes = root, programs, slots, []
+    def __init__(self, root: Path, programs: Programs, slots: int, script: dict, alone: bool = False) -> None:
+        """`alone`: one node that is no fleet."""
+        self.root, self.programs, self.slots, self.alone, self.nodes = root, programs, slots, alone, []
         for name in ("source", "lake", "catalog"):
             (root / name).mkdir(parents=True)
         (root / "source" / "paced.json").write_text(json.dumps(script))

@@ -43,7 +43,7 @@ fn a_join_token_works_once_and_only_while_it_is_valid() {
 
     let revoked = fleet.join_token(&[]);
     let node = &fleet.nodes[0];
-    cli(&node.api, &node.token_file(), &["fleet", "token", "--revoke", &revoked], "").ended_with(0);
+    cli(&node.api, &node.token_file(), &["fleet", "revoke", &revoked], "").ended_with(0);
     let (code, said) = refused(&fleet, &scratch, "revoked", &revoked);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("revoked"), "{said}");
