@@ -75,7 +75,8 @@ pub fn decide(fleet: &[SessionView], session_millis: u64, mass: &mut MassDeath, 
     let waits = may_end_at > now;
     mass.waits_until = waits.then_some(may_end_at);
     // Who said that it leaves, left.
-    let expire: Vec<NodeId> = over.iter().filter(|node| !waits || node.draining && !stalled).map(|node| node.node).collect();
+    let expire: Vec<NodeId> =
+        over.iter().filter(|node| !waits || node.draining && !stalled).map(|node| node.node).collect();
     mass.expired.extend(over.iter().filter(|node| !waits && !node.draining).map(|node| (node.node, now)));
     let again = [waits.then(|| may_end_at - now), next_end(fleet, session_millis)].into_iter().flatten().min();
     Verdict { mass: is_mass && !expire.is_empty(), expire, look_again_in_millis: again }
@@ -115,7 +116,9 @@ mod tests {
 
     fn fleet(silent: &[u64]) -> Vec<SessionView> {
         let nodes = (1..).map(NodeId).zip(silent);
-        nodes.map(|(node, silent_millis)| SessionView { node, silent_millis: *silent_millis, draining: false }).collect()
+        nodes
+            .map(|(node, silent_millis)| SessionView { node, silent_millis: *silent_millis, draining: false })
+            .collect()
     }
 
     fn nodes(ids: &[u64]) -> Vec<NodeId> {
@@ -138,7 +141,11 @@ mod tests {
         let mut mass = MassDeath::default();
         let three = fleet(&[0, 5_000, 5_100, 4_200, 0]);
         let verdict = decide(&three, SESSION, &mut mass, 0);
-        assert_eq!(verdict, Verdict { look_again_in_millis: Some(800), ..Verdict::default() }, "the third counts already");
+        assert_eq!(
+            verdict,
+            Verdict { look_again_in_millis: Some(800), ..Verdict::default() },
+            "the third counts already"
+        );
         let later = fleet(&[0, 10_000, 10_100, 100, 0]);
         assert_eq!(decide(&later, SESSION, &mut mass, 2_000).expire, nodes(&[]));
         assert_eq!(decide(&later, SESSION, &mut mass, 4_000).expire, nodes(&[]));

@@ -278,7 +278,10 @@ impl Model {
         assert_eq!(self.apply(Entry::SessionsExpired { sessions, mass: verdict.mass }), Answer::Applied);
         let state = &self.scenario.state;
         let runs = |(id, batch): &(MigrationId, BatchId)| {
-            state.migration(*id).and_then(|migration| migration.batch(*batch)).is_some_and(|batch| batch.running.is_some())
+            state
+                .migration(*id)
+                .and_then(|migration| migration.batch(*batch))
+                .is_some_and(|batch| batch.running.is_some())
         };
         self.nodes.values_mut().for_each(|node| node.running.lent.retain(runs));
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();

@@ -60,18 +60,18 @@ pub fn choose_victim(peers: &[PeerLoad], me: NodeId, random: u64) -> Option<Node
 /// have as many slots. The victim keeps what its own free slots can begin now. A victim that is draining gives everything. Empty
 /// where the thief would not be better off.
 #[must_use]
-pub fn consent(
-    state: &State,
-    victim: &PeerLoad,
-    running: &Running,
-    thief: &PeerLoad,
-) -> Vec<MigrationId> {
+pub fn consent(state: &State, victim: &PeerLoad, running: &Running, thief: &PeerLoad) -> Vec<MigrationId> {
     if victim.node == thief.node || thief.draining || thief.slots == 0 {
         return Vec::new();
     }
     let own = unstarted(state, victim.node, running);
-    let busy: BTreeSet<MigrationId> =
-        running.batches.iter().chain(&running.lent).map(|(id, _)| *id).chain(running.preparing.iter().copied()).collect();
+    let busy: BTreeSet<MigrationId> = running
+        .batches
+        .iter()
+        .chain(&running.lent)
+        .map(|(id, _)| *id)
+        .chain(running.preparing.iter().copied())
+        .collect();
     let items = merged(&own).filter(|migration| !busy.contains(&migration.id)).take(MOST_LOOKED_AT);
     let items: Vec<(MigrationId, u64)> = items.map(|migration| (migration.id, seconds(migration))).collect();
     let sum = |groups: &[crate::schedule::backlog::Group<'_>]| {
@@ -135,13 +135,7 @@ fn divide(victim: &Side, thief: &Side, items: &[(MigrationId, u64)]) -> Vec<Migr
 /// Its own free slots are fed first; of the rest those of the migration go first that is farthest from its end. Limits of policies
 /// hold, batches that were handed out already are left out.
 #[must_use]
-pub fn lend(
-    state: &State,
-    owner: &PeerLoad,
-    running: &Running,
-    free: u32,
-    now: u64,
-) -> Vec<(MigrationId, BatchId)> {
+pub fn lend(state: &State, owner: &PeerLoad, running: &Running, free: u32, now: u64) -> Vec<(MigrationId, BatchId)> {
     let keeps = if owner.draining { 0 } else { owner.free as usize };
     let most = keeps.saturating_add(free as usize);
     let mut pools = pools(state, owner.node, running, now, most);

@@ -95,8 +95,8 @@ fn is_through(state: &State, policy: &PolicyName) -> bool {
     let Some(record) = state.policies().get(policy) else { return false };
     let mut migrations = record.migrations.iter().filter_map(|id| state.migration(*id));
     migrations.all(|migration| {
-        let replaced = matches!(migration.phase, Phase::Cancelled | Phase::RolledBack)
-            && migration.generation < record.generation;
+        let replaced =
+            matches!(migration.phase, Phase::Cancelled | Phase::RolledBack) && migration.generation < record.generation;
         replaced || migration.phase == Phase::Committed
     })
 }

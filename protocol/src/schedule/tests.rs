@@ -1,7 +1,7 @@
 use super::*;
 use crate::ids::PolicyName;
-use crate::ledger::entry::{Entry, Request};
 use crate::ledger::entry::AppliedPolicy;
+use crate::ledger::entry::{Entry, Request};
 use crate::ledger::scenario::{NODE, Scenario, batch_id};
 
 mod limits;

@@ -192,7 +192,8 @@ fn close_run_by(state: &mut State, stamp: Stamp<'_>, death: &Death) {
                 }
             }
             migration.uncollected = true;
-            poisoned(migration).or_else(|| Some(format!("{lost} open batches are over: the node that ran them is gone")))
+            poisoned(migration)
+                .or_else(|| Some(format!("{lost} open batches are over: the node that ran them is gone")))
         });
     }
 }
@@ -233,7 +234,9 @@ fn poisoned(migration: &mut Migration) -> Option<String> {
     let problem = Problem::new(
         Code::Poison,
         format!("batch {batch}"),
-        format!("{deaths} times in a row its node ended while it ran ({nodes} different nodes), and no batch was finished in between"),
+        format!(
+            "{deaths} times in a row its node ended while it ran ({nodes} different nodes), and no batch was finished in between"
+        ),
         "look at the nodes' logs and memory limits, then retry the migration",
     );
     quarantine(migration, problem);

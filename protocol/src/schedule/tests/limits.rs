@@ -33,7 +33,8 @@ fn batches_on_other_nodes_count_for_a_policys_limit_and_borrowed_ones_for_the_sl
 #[test]
 fn a_connection_takes_no_more_batches_than_it_may_whatever_policies_they_are_of() {
     let mut scenario = Scenario::default();
-    let from = |connection: &'static str| move |policy: &mut AppliedPolicy| policy.source_connection = connection.into();
+    let from =
+        |connection: &'static str| move |policy: &mut AppliedPolicy| policy.source_connection = connection.into();
     let a = scenario.policy("a", &["t"], from("old"))[0];
     let b = scenario.policy("b", &["t"], from("old"))[0];
     let c = scenario.policy("c", &["t"], from("new"))[0];
