@@ -36,7 +36,7 @@ struct RunArguments {
     #[arg(long, env = "SKEIN_CONFIG", value_name = "FILE", default_value = "skein-node.yaml")]
     config: PathBuf,
     /// What is logged: a level (error, warn, info, debug, trace), or targets with levels (`warn,skein_engine=debug`).
-    #[arg(long, env = "SKEIN_LOG", default_value = "info,openraft=warn,chitchat=warn")]
+    #[arg(long, env = "SKEIN_LOG", default_value = "info,openraft=error,openraft::replication=off,chitchat=warn")]
     log: String,
     /// Join the fleet of the node at this address (its fleet address, see `skein node list`). Needed once: a node that belongs
     /// to a fleet ignores it.

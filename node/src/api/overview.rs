@@ -19,6 +19,7 @@ use skein_protocol::problem::{Code, Problem};
 use super::Api;
 use super::error::ApiError;
 use super::extract::Params;
+use super::fleet_source;
 use super::openapi;
 use crate::core::Core;
 use crate::metrics::prometheus::{self, Scrape};
@@ -95,10 +96,11 @@ pub(super) async fn alive() -> &'static str {
 /// The node can record facts.
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<&'static str, ApiError> {
     let stopped = api.core.ledger.stopped().now_or_never();
-    if stopped.is_none() && api.core.ledger.is_leader() {
+    if stopped.is_none() && fleet_source::has_quorum(&api.core) {
         return Ok("ready\n");
     }
-    let why = stopped.map_or_else(|| "its ledger has no leader".to_owned(), |error| error.to_string());
+    let alone = || "it knows of no leader that a majority of the voters follows".to_owned();
+    let why = stopped.map_or_else(alone, |error| error.to_string());
     Err(Problem::new(Code::LedgerUnavailable, "the node", why, "look at the node's log").into())
 }
 

@@ -39,7 +39,7 @@ struct Slots {
 
 /// Slots that are kept free until this is dropped.
 pub(super) struct Reserved<'a> {
-    guests: &'a Guests,
+    core: &'a Core,
     slots: u32,
 }
 
@@ -53,30 +53,36 @@ impl Guests {
         slots.running.saturating_add(slots.reserved)
     }
 
-    pub(super) fn reserve(&self, slots: u32) -> Reserved<'_> {
-        self.lock().reserved += slots;
-        Reserved { guests: self, slots }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Keeps slots free for guests that are expected.
+pub(super) fn reserve(core: &Core, slots: u32) -> Reserved<'_> {
+    core.fleet.guests.lock().reserved += slots;
+    Reserved { core, slots }
+}
+
 impl Reserved<'_> {
     /// Fewer are needed.
-    pub(super) fn keep(&self, slots: u32) {
-        let mut held = self.guests.lock();
+    pub(super) fn keep(&mut self, slots: u32) {
         let over = self.slots.saturating_sub(slots);
+        self.slots -= over;
+        let mut held = self.core.fleet.guests.lock();
         held.reserved = held.reserved.saturating_sub(over);
     }
 }
 
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
-        let mut held = self.guests.lock();
-        // Guests that came meanwhile have used up their part.
-        held.reserved = held.reserved.saturating_sub(self.slots);
+        {
+            let mut held = self.core.fleet.guests.lock();
+            // Guests that came meanwhile have used up their part.
+            held.reserved = held.reserved.saturating_sub(self.slots);
+        }
+        // Whatever was decided meanwhile left these slots out.
+        self.core.door().wake();
     }
 }
 

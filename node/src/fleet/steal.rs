@@ -16,6 +16,7 @@ use skein_protocol::problem::Problem;
 use skein_protocol::wire::{self, Kind};
 use tokio::time::{sleep, timeout};
 
+use super::guests;
 use crate::core::{ACTOR, Core};
 use crate::fabric::Peer;
 use crate::ledger::{encode_answer, malformed};
@@ -47,7 +48,7 @@ async fn steal(core: &Arc<Core>, me: &PeerLoad) -> bool {
     let live = core.fleet.gossip.live();
     let peers: Vec<PeerLoad> = live.into_values().filter_map(|said| said.load).filter(|load| load.node != me.node).collect();
     let Some(victim) = stealing::choose_victim(&peers, me.node, core.random()) else { return false };
-    let reserved = core.fleet.guests.reserve(me.free);
+    let mut reserved = guests::reserve(core, me.free);
     core.metrics.count(|stats| stats.steals_asked += 1);
     let request = StealRequest { thief: me.clone() };
     let answer = core.fleet.peers.call::<_, StealAnswer>(victim, Kind::Steal, &request, ASK_DEADLINE).await;

@@ -128,7 +128,7 @@ fn a_stop_waits_for_the_batch_under_way() {
         ground.host.storage.restart();
         let site = ground.start(wall + 1000).await.unwrap();
         assert_eq!(
-            site.look("a", |one| (one.batch_counts(), one.stages[0].iter().map(|b| b.deaths).sum::<u32>())),
+            site.look("a", |one| (one.batch_counts(), one.stages[0].iter().map(|b| b.deaths.len()).sum::<usize>())),
             ((2, 3), 0)
         );
         site.until_committed().await;

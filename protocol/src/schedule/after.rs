@@ -105,8 +105,8 @@ fn is_through(state: &State, policy: &PolicyName) -> bool {
 mod tests {
     use super::*;
     use crate::hash::Hash256;
-    use crate::ledger::entry::{AppliedPolicy, Request};
-    use crate::ledger::scenario::Scenario;
+    use crate::ledger::entry::{Answer, AppliedPolicy, Entry, Request};
+    use crate::ledger::scenario::{NODE, Scenario};
 
     fn names(names: &[&str]) -> Vec<PolicyName> {
         names.iter().map(|name| (*name).into()).collect()
@@ -166,18 +166,25 @@ mod tests {
     }
 
     #[test]
-    fn circles_are_found_from_within_and_from_outside() {
+    fn circles_are_found_from_within_and_from_outside_and_refused() {
         let mut scenario = Scenario::default();
         scenario.policy("a", &["x"], after(&["b"]));
         scenario.policy("b", &["x"], after(&["nobody", "c"]));
-        assert_eq!(cycle(&scenario.state, &"a".into()), None);
-        assert_eq!(cycle_with(&scenario.state, &"c".into(), &names(&["a"])), Some(names(&["c", "a", "b"])));
-        scenario.policy("c", &["x"], after(&["a"]));
-        assert_eq!(cycle(&scenario.state, &"a".into()), Some(names(&["a", "b", "c"])));
-        scenario.policy("d", &["x"], after(&["b"]));
-        assert_eq!(cycle(&scenario.state, &"d".into()), Some(names(&["b", "c", "a"])));
-        assert_eq!(cycle(&scenario.state, &"unknown".into()), None);
-        assert_eq!(cycle_with(&scenario.state, &"e".into(), &names(&["e"])), Some(names(&["e"])));
+        scenario.policy("d", &["x"], after(&["a"]));
+        let state = &scenario.state;
+        assert_eq!(["a", "d", "unknown"].map(|name| cycle(state, &name.into())), [None, None, None]);
+        let with = |name: &str, after: &[&str]| cycle_with(state, &name.into(), &names(after));
+        assert_eq!(with("c", &["a"]), Some(names(&["c", "a", "b"])));
+        assert_eq!(with("c", &["x", "d"]), Some(names(&["c", "d", "a", "b"])));
+        assert_eq!(with("b", &["b"]), Some(names(&["b"])));
+        assert_eq!(with("c", &["x"]), None);
+        // Somebody who waits for those in the circle, without being in it.
+        assert_eq!(with("b", &["a"]), Some(names(&["b", "a"])));
+        let mut policy = state.policies()[&"a".into()].policy.clone();
+        (policy.name, policy.after) = ("c".into(), names(&["a"]));
+        let answer = scenario.apply(Entry::PolicyApplied { policy, owner: NODE, key: None });
+        let Answer::Refused(problem) = answer else { panic!("{answer:?}") };
+        assert!(problem.to_string().contains("c → a → b → c"), "{problem}");
     }
 
     #[test]

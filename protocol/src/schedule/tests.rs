@@ -6,6 +6,7 @@ use crate::ledger::scenario::{NODE, Scenario, batch_id};
 
 mod limits;
 mod order;
+mod zz;
 
 fn slots(slots: usize) -> Limits {
     Limits { node: NODE, slots, ..Limits::default() }

@@ -57,10 +57,11 @@ impl std::error::Error for Why {}
 
 fn failed<E: std::error::Error>(error: &CallError) -> RPCError<u64, BasicNode, E> {
     match error {
-        CallError::Unreachable { .. } => RPCError::Unreachable(Unreachable::new(&Why(error.to_string()))),
-        CallError::Refused(_) | CallError::Unknown { .. } => {
-            RPCError::Network(NetworkError::new(&Why(error.to_string())))
+        // A peer that says no (it starts, say) says so again at once: openraft rests before the next try.
+        CallError::Unreachable { .. } | CallError::Refused(_) => {
+            RPCError::Unreachable(Unreachable::new(&Why(error.to_string())))
         }
+        CallError::Unknown { .. } => RPCError::Network(NetworkError::new(&Why(error.to_string()))),
     }
 }
 

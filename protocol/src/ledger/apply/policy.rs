@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{Stamp, end_unpublished, ownership, remember};
-use crate::ids::{Attempt, Epoch, Generation, MigrationId, NodeId, Run, TableName};
+use crate::ids::{Attempt, Epoch, Generation, MigrationId, NodeId, PolicyName, Run, TableName};
 use crate::ledger::due::Place;
 use crate::ledger::entry::{Answer, AppliedPolicy, RequestKey};
 use crate::ledger::migration::{Migration, Phase, WorkState};
 use crate::ledger::policies::PolicyRecord;
 use crate::ledger::state::State;
 use crate::problem::{Code, Problem};
+use crate::schedule::cycle_with;
 
 /// Answers to requests with a key that are remembered: those of the last hours of a busy team.
 const REQUESTS_KEPT: usize = 1000;
@@ -30,6 +31,9 @@ pub(super) fn applied(
         return Err(Problem::new(Code::RequestInvalid, "Idempotency-Key", why, "send a new key"));
     }
     let answer = apply(state, stamp, policy, owner);
+    if matches!(answer, Answer::Refused(_)) {
+        return Ok(answer);
+    }
     if state.requests.len() >= REQUESTS_KEPT {
         state.requests.remove(0);
     }
@@ -42,6 +46,9 @@ fn apply(state: &mut State, stamp: Stamp<'_>, policy: &AppliedPolicy, owner: Nod
     let generation = state.generation_of(&policy.name, policy.hash, &policy.datasets);
     if known.is_some_and(|record| record.generation == generation) {
         return Answer::Unchanged;
+    }
+    if let Some(circle) = cycle_with(state, &policy.name, &policy.after) {
+        return Answer::Refused(in_a_circle(policy, &circle));
     }
     let earlier = known.map(|record| record.migrations.clone()).unwrap_or_default();
     let (superseded, kept) = supersede(state, stamp, &earlier, generation);
@@ -67,6 +74,16 @@ fn apply(state: &mut State, stamp: Stamp<'_>, policy: &AppliedPolicy, owner: Nod
     };
     state.policies.insert(policy.name.clone(), record);
     Answer::PolicyApplied { generation, created, superseded, kept }
+}
+
+fn in_a_circle(policy: &AppliedPolicy, circle: &[PolicyName]) -> Problem {
+    let names: Vec<&str> = circle.iter().chain(circle.first()).map(|name| name.0.as_str()).collect();
+    Problem::new(
+        Code::PolicyInvalid,
+        format!("spec.run.after of policy {}", policy.name),
+        format!("these policies would wait for each other for ever: {}", names.join(" → ")),
+        "take one of them out of another's `after`",
+    )
 }
 
 /// Ends the migrations of earlier generations that have published nothing and are not about to.
