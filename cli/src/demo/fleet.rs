@@ -44,29 +44,47 @@ pub(super) struct Killed {
 impl Fleet {
     /// Starts the nodes, or finds those that an earlier demonstration left running.
     pub(super) fn start(binary: &Path, layout: &Layout, arguments: &DemoArgs) -> Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let slots = (cores / arguments.nodes as usize).max(1);
-        let mut nodes: Vec<Node> = Vec::new();
-        for number in 1..=arguments.nodes {
-            let begun = match node::left_running(layout, number) {
-                Some(node) => Ok(node),
-                None if layout.config(number).is_file() => again(binary, layout, number),
-                None => begin(binary, layout, number, slots, nodes.first()),
-            };
-            match begun.and_then(|node| node.ready(layout)) {
-                Ok(node) => nodes.push(node),
-                Err(error) => {
-                    // Nobody would know of them any more.
-                    nodes.iter_mut().for_each(|node| drop(node.kill()));
-                    return Err(error);
-                }
-            }
+        let (mut nodes, mut begun) = (Vec::new(), Vec::new());
+        let started = Self::start_into(&mut nodes, &mut begun, binary, layout, arguments);
+        if let Err(error) = started {
+            // Nobody would know of them any more.
+            nodes.iter_mut().chain(&mut begun).for_each(|node| drop(node.kill()));
+            return Err(error);
         }
         let server = nodes.iter().map(|node| node.client.server().to_owned()).collect();
         let token_file = Some(layout.data(1).join("token"));
         let fleet = Self { nodes, client: Client::new(&Connection { server, token_file, token: None })? };
         fleet.gathered()?;
         Ok(fleet)
+    }
+
+    /// Starts nodes, and puts those that are ready into `nodes`; into `begun` those that are not yet.
+    fn start_into(
+        nodes: &mut Vec<Node>,
+        begun: &mut Vec<Node>,
+        binary: &Path,
+        layout: &Layout,
+        arguments: &DemoArgs,
+    ) -> Result<()> {
+        // Those that were there before all start first: one of them alone may have no majority.
+        let known = (1..).take_while(|number| layout.config(*number).is_file()).count();
+        let known = u32::try_from(known).unwrap_or(u32::MAX);
+        for number in 1..=known {
+            let running = node::left_running(layout, number);
+            begun.push(running.map_or_else(|| again(binary, layout, number), Ok)?);
+        }
+        while !begun.is_empty() {
+            begun[0].wait_until_ready(layout)?;
+            nodes.push(begun.remove(0));
+        }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let slots = (cores / arguments.nodes as usize).max(1);
+        for number in known + 1..=arguments.nodes {
+            begun.push(begin(binary, layout, number, slots, nodes.first())?);
+            begun[0].wait_until_ready(layout)?;
+            nodes.push(begun.remove(0));
+        }
+        Ok(())
     }
 
     /// Waits until the fleet has all its nodes.

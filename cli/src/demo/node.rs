@@ -144,7 +144,7 @@ pub(super) fn free_address() -> Result<String> {
 
 impl Node {
     /// Waits until it is ready.
-    pub(super) fn ready(mut self, layout: &Layout) -> Result<Self> {
+    pub(super) fn wait_until_ready(&mut self, layout: &Layout) -> Result<()> {
         let began = Instant::now();
         let log = layout.log(self.number);
         while !self.client.is_ready() {
@@ -161,7 +161,7 @@ impl Node {
         }
         let server = self.client.server().to_owned();
         self.client = client(layout, self.number, &server)?;
-        Ok(self)
+        Ok(())
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
