@@ -132,7 +132,18 @@ impl Node {
         if core.fleet.peers.fabric().is_none() {
             // What the last start had begun is over; its migrations get a higher epoch. Whoever is alone need not wait for
             // others, and does not start without.
-            let _ = state.wait_for(|state| *state == SessionState::Acting).await;
+            let acting = state.wait_for(|state| *state == SessionState::Acting);
+            let failed = tokio::select! {
+                biased;
+                error = core.ledger.stopped() => Some(error),
+                _ = acting => None,
+            };
+            if let Some(error) = failed {
+                drop(tasks);
+                server.stop().await;
+                tree.stop().await;
+                return Err(error.into());
+            }
         }
         tracing::info!(node = %core.node, boot, address = %server.address(), slots = core.config.slots, "node started");
         let alerts = Alerts::start(&core);

@@ -164,7 +164,7 @@ pub fn due(state: &State) -> Due {
 
 /// The incident that a paused or quarantined migration is.
 fn present(state: &State, migration: &Migration) -> Incident {
-    let problem = migration.problem.clone();
+    let problem = migration.problem.as_deref().cloned();
     Incident { problem, ..incident(state, migration, migration.phase, migration.changed_at, migration.run) }
 }
 

@@ -67,8 +67,8 @@ impl Brief {
             failures,
             staged_at: migration.staged_at(),
             changed_at: migration.changed_at,
-            intent: migration.intent.clone(),
-            tombstone: migration.tombstone.clone(),
+            intent: migration.intent.as_deref().cloned(),
+            tombstone: migration.tombstone.as_deref().cloned(),
             stake: Stake::work(migration, &step),
         })
     }

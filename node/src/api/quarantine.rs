@@ -123,7 +123,7 @@ fn row(migration: &Migration) -> QuarantineRow {
         id: id.to_string(),
         failures: batch.failures,
         deaths: batch.deaths.clone(),
-        problem: batch.problem.clone(),
+        problem: batch.problem.as_deref().cloned(),
     });
     let blobs = [
         ("plan", migration.plan.as_ref().map(|plan| plan.hash)),
@@ -139,7 +139,7 @@ fn row(migration: &Migration) -> QuarantineRow {
     };
     QuarantineRow {
         row: migration_row(migration),
-        problem: migration.problem.clone().unwrap_or_else(unknown),
+        problem: migration.problem.as_deref().cloned().unwrap_or_else(unknown),
         epoch: migration.epoch,
         attempts: migration.attempts,
         work_failures: migration.work.failures,

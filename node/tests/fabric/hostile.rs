@@ -96,13 +96,13 @@ async fn ten_thousand_idle_streams_are_bounded_and_cut_and_keep_nobody_else_wait
     }
     assert_eq!(other.ask(&one, 7).await, Ok(8));
     let held = one.fabric.held();
-    assert!(held.streams <= 260 && held.frames_kib == NOTHING, "{held:?}");
+    assert!(held.streams <= 256 && held.frames_kib == NOTHING, "{held:?}");
     for (send, _receive) in idle {
         let stopped = tokio::time::timeout(DEADLINE, send.stopped()).await.unwrap();
         assert_eq!(stopped.unwrap().map(u64::from), Some(SLOW));
     }
-    // Its last streams may still be on their way out when the peer hears of it.
-    while one.fabric.held().streams > 2 {
+    // The peer may hear of it a moment before the last task has ended.
+    while one.fabric.held().streams > 0 {
         tokio::task::yield_now().await;
     }
 }

@@ -193,7 +193,10 @@ impl Rogue {
             None => config.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"skein/1".to_vec()];
-        let client = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()));
+        let mut client = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()));
+        let mut transport = quinn::TransportConfig::default();
+        transport.keep_alive_interval(Some(Duration::from_secs(1)));
+        client.transport_config(Arc::new(transport));
         let socket = site.env.network.datagrams(LOOPBACK).await.unwrap();
         let runtime: Arc<dyn Runtime> = Arc::new(quinn::TokioRuntime);
         let endpoint =
@@ -206,14 +209,17 @@ impl Rogue {
         self.endpoint.connect_with(self.client.clone(), node.at(), &name).unwrap().await.unwrap()
     }
 
-    /// Sends `bytes` on a stream of its own and ends it; the number with which the node stops the stream.
+    /// Sends `bytes` on a stream of its own and ends it; the number with which the node ends the answer.
     pub(crate) async fn stopped(connection: &quinn::Connection, bytes: &[u8]) -> u64 {
-        let (mut send, _receive) = connection.open_bi().await.unwrap();
+        let (mut send, mut receive) = connection.open_bi().await.unwrap();
         // The node may stop the stream before all is sent.
         let _ = send.write_all(bytes).await;
         let _ = send.finish();
-        let stopped = tokio::time::timeout(DEADLINE, send.stopped()).await.unwrap();
-        stopped.unwrap().map_or(0, u64::from)
+        let answer = tokio::time::timeout(DEADLINE, receive.read_to_end(1 << 20)).await.unwrap();
+        match answer {
+            Err(quinn::ReadToEndError::Read(quinn::ReadError::Reset(code))) => code.into(),
+            other => panic!("{} bytes were answered: {other:?}", bytes.len()),
+        }
     }
 }
 

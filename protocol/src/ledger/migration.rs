@@ -121,7 +121,7 @@ pub struct BatchState {
     /// Not before this time, milliseconds since 1970.
     pub not_before: u64,
     /// The last failure.
-    pub problem: Option<Problem>,
+    pub problem: Option<Box<Problem>>,
 }
 
 impl BatchState {
@@ -198,6 +198,8 @@ pub struct HistoryItem {
 }
 
 /// One dataset under one policy generation.
+///
+/// There may be hundreds of thousands, most of them waiting: what those have not yet lies elsewhere (boxed).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migration {
     /// Its id.
@@ -229,13 +231,13 @@ pub struct Migration {
     /// Where it was before it was paused or quarantined.
     pub from: Option<Phase>,
     /// Why it is paused, quarantined, or not withdrawn.
-    pub problem: Option<Problem>,
+    pub problem: Option<Box<Problem>>,
     /// The present run's plan.
-    pub plan: Option<PlanSummary>,
+    pub plan: Option<Box<PlanSummary>>,
     /// Blob of the refusal, where planning refused the dataset.
     pub refusal: Option<Hash256>,
     /// The plan that was approved last, by whom and when; stays over runs, so that the same plan need not be approved twice.
-    pub approved: Option<(Hash256, String, u64)>,
+    pub approved: Option<Box<(Hash256, String, u64)>>,
     /// Batches by stage.
     pub stages: Vec<Vec<BatchState>>,
     /// Number of the next hand-out in this run.
@@ -245,13 +247,13 @@ pub struct Migration {
     /// When the last batch was done: the staged snapshot's time, milliseconds since 1970.
     pub executed_at: u64,
     /// The open or fulfilled intent of the present run.
-    pub intent: Option<Intent>,
+    pub intent: Option<Box<Intent>>,
     /// Blob of the evidence that made it pause.
     pub difference: Option<Hash256>,
     /// Why the target is being taken back, if it is.
     pub withdrawing: Option<WithdrawReason>,
     /// The tombstone under the name, or about to be.
-    pub tombstone: Option<Tombstone>,
+    pub tombstone: Option<Box<Tombstone>>,
     /// Staged files that nothing refers to may exist.
     pub uncollected: bool,
     /// When it was created, milliseconds since 1970.

@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Generation, MigrationId};
+use crate::hash::Hash256;
+use crate::ids::{Generation, MigrationId, TableName};
 use crate::ledger::entry::AppliedPolicy;
 
 /// A policy and its migrations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyRecord {
-    /// As applied last.
+    /// As applied last, without its datasets: its migrations are what became of them.
     pub policy: AppliedPolicy,
+    /// Hash of the datasets and their targets.
+    pub datasets: Hash256,
     /// Grows with each change of the document.
     pub generation: Generation,
     /// Who applied it last.
@@ -18,4 +21,21 @@ pub struct PolicyRecord {
     pub applied_at: u64,
     /// Its migrations of all generations, in the order of their creation.
     pub migrations: Vec<MigrationId>,
+}
+
+impl PolicyRecord {
+    /// The hash of datasets and their targets.
+    #[must_use]
+    pub fn hash_of(datasets: &[(TableName, TableName)]) -> Hash256 {
+        let mut text = String::new();
+        for (dataset, target) in datasets {
+            for part in [&dataset.database, &dataset.table, &target.database, &target.table] {
+                // The length keeps parts apart whatever is in them.
+                text.push_str(&part.len().to_string());
+                text.push(':');
+                text.push_str(part);
+            }
+        }
+        Hash256::of(text.as_bytes())
+    }
 }

@@ -27,7 +27,7 @@ pub struct State {
     /// Incidents that were told; whether their end was told too.
     pub(super) alerts: BTreeMap<Hash256, bool>,
     /// Which migration a target's name belongs to.
-    pub(super) claims: BTreeMap<(ConnectionName, TableName), MigrationId>,
+    pub(super) claims: BTreeMap<Claim, MigrationId>,
     /// Migrations by phase: for counts.
     pub(super) by_phase: BTreeMap<Phase, BTreeSet<MigrationId>>,
     /// Migrations with work left, in order: for the scheduler.
@@ -127,7 +127,7 @@ impl State {
     #[must_use]
     pub fn generation_of(&self, policy: &PolicyName, hash: Hash256, datasets: &[(TableName, TableName)]) -> Generation {
         match self.policies.get(policy) {
-            Some(record) if record.policy.hash == hash && record.policy.datasets == datasets => record.generation,
+            Some(record) if record.policy.hash == hash && record.datasets == PolicyRecord::hash_of(datasets) => record.generation,
             Some(record) => record.generation.next(),
             None => Generation(1),
         }
@@ -145,7 +145,21 @@ impl State {
     #[must_use]
     pub fn tombstone_at(&self, connection: &ConnectionName, target: &TableName, location: &str) -> Option<&Tombstone> {
         let standing = self.migrations.values().filter(|m| m.target == *target && m.target_connection == *connection);
-        standing.filter_map(|migration| migration.tombstone.as_ref()).find(|tombstone| tombstone.location == location)
+        standing.filter_map(|migration| migration.tombstone.as_deref()).find(|tombstone| tombstone.location == location)
+    }
+}
+
+/// A target's name in a connection, shortened: there are as many as migrations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Claim([u8; 16]);
+
+impl Claim {
+    /// The name `target` in `connection`: 128 bits of a cryptographic hash, so two names never meet.
+    pub(super) fn of(connection: &ConnectionName, target: &TableName) -> Self {
+        let hash = Hash256::of(format!("{connection}\n{}\n{}", target.database, target.table).as_bytes());
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash.0[..16]);
+        Self(short)
     }
 }
 

@@ -86,15 +86,16 @@ pub(super) fn cast(shared: &Arc<Shared>, to: SocketAddr, frame: Vec<u8>) {
         tracing::warn!(peer = %to, bytes = frame.len(), "a one-way frame that no peer would take");
         return;
     }
-    let (Ok(runtime), Some(link)) = (Handle::try_current(), shared.pool.link(to)) else {
+    let (Ok(_), Some(link)) = (Handle::try_current(), shared.pool.link(to)) else {
         return;
     };
     let Ok(permit) = link.casts().try_acquire_owned() else {
         tracing::debug!(peer = %to, "one-way frame dropped: too many wait");
         return;
     };
-    let shared = shared.clone();
-    runtime.spawn(async move {
+    let sender = shared.clone();
+    shared.spawn(async move {
+        let shared = sender;
         let sending = async {
             let sealed = shared.world.seal(frame).await;
             let dialled = link.connection(&shared, to).await?;

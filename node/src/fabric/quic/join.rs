@@ -79,7 +79,7 @@ pub async fn join(
     client.transport_config(Arc::new(limits::dialling()));
     let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let endpoint = world.endpoint(SocketAddr::new(any, 0), None, None);
-    let endpoint = endpoint.await.map_err(|error| unreachable(error.to_string()))?;
+    let (endpoint, _) = endpoint.await.map_err(|error| unreachable(error.to_string()))?;
     let connecting = endpoint.connect_with(client, to, SERVER_NAME).map_err(|error| unreachable(error.to_string()))?;
     let connection = match timeout(CONNECT_TIMEOUT, connecting).await {
         Ok(Ok(connection)) => connection,

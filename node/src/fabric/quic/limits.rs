@@ -25,10 +25,15 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// So long the close of a fabric waits for its peers to hear of it.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How often the close looks whether the socket is free.
+pub(super) const FREED_LOOK: Duration = Duration::from_millis(1);
+
 /// Connections that are held for peers: twice a fleet of a thousand nodes.
 pub(super) const MAX_CONNECTIONS: usize = 2_048;
 /// Handshakes under way at once: each holds tens of kilobytes and a signature's worth of work.
 pub(super) const MAX_HANDSHAKES: usize = 256;
+/// Bytes of one handshake that wait to be accepted: a peer's first packets.
+pub(super) const HANDSHAKE_BYTES: u64 = 64 << 10;
 /// With more handshakes under way than this, a peer must first show that it receives at its address.
 pub(super) const RETRY_ABOVE: usize = 32;
 /// Connections without a certificate, all of which want to join: a whole rack at once.

@@ -23,18 +23,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 pub use join::{JoinError, join};
-use quinn::{ClientConfig, Connection, Endpoint, ServerConfig};
+use quinn::{AsyncUdpSocket, ClientConfig, Connection, Endpoint, ServerConfig};
 use skein_protocol::ids::NodeId;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use self::limits::{CLOSE_TIMEOUT, FRAMES_KIB, MAX_HANDSHAKES, MAX_STRANGERS, MAX_STREAMS, RETRY_ABOVE};
+use self::limits::{CLOSE_TIMEOUT, FRAMES_KIB, FREED_LOOK, MAX_HANDSHAKES, MAX_STRANGERS, MAX_STREAMS, RETRY_ABOVE};
 use self::pool::Pool;
 use self::world::World;
 use super::{Answering, CallError, Fabric, FabricSetup, Fabrics};
@@ -79,11 +79,13 @@ impl QuicFabrics {
             .transport_config(Arc::new(limits::accepting()))
             .time_source(time.clone())
             .max_incoming(MAX_HANDSHAKES)
+            .incoming_buffer_size(limits::HANDSHAKE_BYTES)
+            .incoming_buffer_size_total(limits::HANDSHAKE_BYTES * MAX_HANDSHAKES as u64)
             .migration(false);
         let dialling = tls::client(setup.identity, time).map_err(unusable)?;
         let mut client = ClientConfig::new(Arc::new(dialling));
         client.transport_config(Arc::new(limits::dialling()));
-        let endpoint = self.world.endpoint(setup.listen, Some(server), Some(&credentials)).await?;
+        let (endpoint, socket) = self.world.endpoint(setup.listen, Some(server), Some(&credentials)).await?;
         let address = endpoint.local_addr()?;
         let shared = Arc::new(Shared {
             node: setup.node,
@@ -91,6 +93,8 @@ impl QuicFabrics {
             client,
             world: self.world.clone(),
             open: Mutex::new(Some(Open { endpoint: endpoint.clone(), answering })),
+            closing: watch::Sender::new(false),
+            socket,
             accepted: Mutex::default(),
             pool: Pool::default(),
             handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
@@ -99,9 +103,10 @@ impl QuicFabrics {
             requests: Arc::new(Semaphore::new(FRAMES_KIB)),
             answers: Arc::new(Semaphore::new(FRAMES_KIB)),
         });
-        let accepting = tokio::spawn(serve::accept(shared.clone(), endpoint)).abort_handle();
+        // It ends when the endpoint is closed.
+        tokio::spawn(serve::accept(shared.clone(), endpoint));
         let sweeping = tokio::spawn(pool::sweep(Arc::downgrade(&shared))).abort_handle();
-        Ok(Arc::new(QuicFabric { shared, tasks: [accepting, sweeping] }))
+        Ok(Arc::new(QuicFabric { shared, sweeping }))
     }
 }
 
@@ -128,7 +133,7 @@ pub struct Held {
 /// One node's end over QUIC.
 pub struct QuicFabric {
     shared: Arc<Shared>,
-    tasks: [AbortHandle; 2],
+    sweeping: AbortHandle,
 }
 
 impl fmt::Debug for QuicFabric {
@@ -182,30 +187,37 @@ impl Fabric for QuicFabric {
     }
 
     async fn close(&self) {
-        for task in &self.tasks {
-            task.abort();
+        if let Some(endpoint) = self.shut() {
+            // Peers that do not hear of it in time notice by themselves.
+            let _ = timeout(CLOSE_TIMEOUT, endpoint.wait_idle()).await;
         }
-        let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Open { endpoint, answering }) = open else {
-            return;
+        // The socket is held by every stream, until the tasks that have them have ended.
+        let freed = async {
+            while self.shared.socket.strong_count() > 0 {
+                sleep(FREED_LOOK).await;
+            }
         };
+        let _ = timeout(CLOSE_TIMEOUT, freed).await;
+    }
+}
+
+impl QuicFabric {
+    /// Closes all connections and lets all tasks end. None: that was done before.
+    fn shut(&self) -> Option<Endpoint> {
+        self.sweeping.abort();
+        let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Open { endpoint, answering } = open?;
         drop(answering);
         self.shared.pool.clear();
         endpoint.close(codes::STOPPING, b"the node stops");
-        // Peers that do not hear of it in time notice by themselves.
-        let _ = timeout(CLOSE_TIMEOUT, endpoint.wait_idle()).await;
+        self.shared.closing.send_replace(true);
+        Some(endpoint)
     }
 }
 
 impl Drop for QuicFabric {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
-        let open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(open) = open {
-            open.endpoint.close(codes::STOPPING, b"the node stops");
-        }
+        self.shut();
     }
 }
 
@@ -217,6 +229,9 @@ struct Shared {
     world: World,
     /// None once it is closed: nothing here keeps the node's core or the socket alive then.
     open: Mutex<Option<Open>>,
+    /// Whether it is closed, for tasks that wait for something else.
+    closing: watch::Sender<bool>,
+    socket: Weak<dyn AsyncUdpSocket>,
     /// Connections that were accepted, by the number that QUIC gives them.
     accepted: Mutex<BTreeMap<usize, Accepted>>,
     pool: Pool,
@@ -253,6 +268,18 @@ impl Shared {
 
     fn accepted(&self) -> MutexGuard<'_, BTreeMap<usize, Accepted>> {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a task that ends with the fabric at the latest.
+    fn spawn(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
+        let mut closing = self.closing.subscribe();
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                _ = closing.wait_for(|closed| *closed) => {}
+                () = work => {}
+            }
+        });
     }
 
     /// Whether so many handshakes are under way that peers must first show that they receive at their address.

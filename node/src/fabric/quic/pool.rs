@@ -130,7 +130,8 @@ impl InUse {
             if let Some(dialled) = state.live() {
                 return Ok(dialled.clone());
             }
-            match &state.dialling {
+            // One that has ended and is still there ended with its runtime.
+            match state.dialling.as_ref().filter(|dialling| dialling.peek().is_none()) {
                 Some(dialling) => dialling.clone(),
                 None => {
                     let task = tokio::spawn(dial_for(self.0.clone(), shared.clone(), to));

@@ -34,7 +34,7 @@ pub(super) async fn accept(shared: Arc<Shared>, endpoint: Endpoint) {
             incoming.refuse();
             continue;
         };
-        tokio::spawn(connect(shared.clone(), incoming, at, permit));
+        shared.spawn(connect(shared.clone(), incoming, at, permit));
     }
 }
 
@@ -87,21 +87,27 @@ async fn streams(shared: &Arc<Shared>, connection: &Connection, peer: Peer) {
     shared.accepted().insert(number, Accepted { node: peer.node, connection: connection.clone() });
     let _leave = Leave { shared, number };
     loop {
-        // Only the end of the process closes the semaphore.
-        let Ok(permit) = shared.streams.clone().acquire_owned().await else {
+        let opened = tokio::select! {
+            opened = connection.accept_bi() => opened.map(Opened::Call),
+            opened = connection.accept_uni() => opened.map(Opened::Cast),
+        };
+        // A peer whose stream waits here opens no more than QUIC lets it; nothing closes the semaphore.
+        let (Ok(opened), Ok(permit)) = (opened, shared.streams.clone().acquire_owned().await) else {
             return;
         };
-        tokio::select! {
-            opened = connection.accept_bi() => {
-                let Ok((answer, request)) = opened else { return };
-                tokio::spawn(answer_call(shared.clone(), connection.clone(), peer, request, answer, permit));
+        match opened {
+            Opened::Call((answer, request)) => {
+                shared.spawn(answer_call(shared.clone(), connection.clone(), peer, request, answer, permit));
             }
-            opened = connection.accept_uni() => {
-                let Ok(stream) = opened else { return };
-                tokio::spawn(hear(shared.clone(), peer, stream, permit));
-            }
+            Opened::Cast(stream) => shared.spawn(hear(shared.clone(), peer, stream, permit)),
         }
     }
+}
+
+/// A stream that a peer opened.
+enum Opened {
+    Call((SendStream, RecvStream)),
+    Cast(RecvStream),
 }
 
 struct Leave<'a> {

@@ -2,10 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use quinn::{EndpointConfig, ServerConfig, TimeSource, TokioRuntime};
+use quinn::{AsyncUdpSocket, EndpointConfig, ServerConfig, TimeSource, TokioRuntime};
 use ring::{hkdf, hmac};
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
@@ -40,19 +40,22 @@ impl World {
         Arc::new(WallTime(self.clock.clone()))
     }
 
-    /// Binds an endpoint. With a server configuration it accepts connections.
+    /// Binds an endpoint, and shows whether its socket is still held. With a server configuration it accepts
+    /// connections.
     pub(super) async fn endpoint(
         &self,
         at: SocketAddr,
         server: Option<ServerConfig>,
         credentials: Option<&Credentials>,
-    ) -> io::Result<quinn::Endpoint> {
+    ) -> io::Result<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)> {
         let socket = self.network.datagrams(at).await?;
         let mut config = EndpointConfig::new(Arc::new(self.reset_key(credentials)));
         let mut seed = [0; 32];
         self.entropy.fill(&mut seed);
         config.rng_seed(Some(seed));
-        quinn::Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))
+        let held = Arc::downgrade(&socket);
+        let endpoint = quinn::Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))?;
+        Ok((endpoint, held))
     }
 
     /// Peers of an earlier start of this node learn from a packet signed with this key that their connections are

@@ -13,7 +13,7 @@ use crate::ledger::due::Place;
 use crate::ledger::entry::{Answer, Entry, Fence};
 use crate::ledger::fold::Proposal;
 use crate::ledger::migration::{HISTORY_LIMIT, HistoryItem, Migration, Phase, WorkState};
-use crate::ledger::state::State;
+use crate::ledger::state::{Claim, State};
 use crate::problem::{Code, Problem};
 
 /// Index, time and actor of the entry that is being applied.
@@ -96,7 +96,7 @@ fn alert_delivered(state: &mut State, incident: Hash256, resolved: bool) -> Answ
 /// Ends a run for good, with its problem.
 fn quarantine(migration: &mut Migration, problem: Problem) {
     migration.from = Some(migration.phase);
-    migration.problem = Some(problem.of(&migration.dataset));
+    migration.problem = Some(Box::new(problem.of(&migration.dataset)));
     close_batches(migration);
     migration.uncollected = true;
     migration.phase = Phase::Quarantined;
@@ -105,7 +105,7 @@ fn quarantine(migration: &mut Migration, problem: Problem) {
 /// Stops a run until somebody asks for more.
 fn pause(migration: &mut Migration, problem: Problem) {
     migration.from = Some(migration.phase);
-    migration.problem = Some(problem.of(&migration.dataset));
+    migration.problem = Some(Box::new(problem.of(&migration.dataset)));
     close_batches(migration);
     migration.phase = Phase::Paused;
 }
@@ -197,10 +197,11 @@ impl State {
         if let Some(what) = said {
             remember(migration, stamp, what);
         }
-        let (claims, key) =
-            (migration.claims_target(), (migration.target_connection.clone(), migration.target.clone()));
-        if !claims && self.claims.get(&key) == Some(&id) {
-            self.claims.remove(&key);
+        if before != after && !migration.claims_target() {
+            let key = Claim::of(&migration.target_connection, &migration.target);
+            if self.claims.get(&key) == Some(&id) {
+                self.claims.remove(&key);
+            }
         }
     }
 }

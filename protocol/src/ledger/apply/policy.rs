@@ -8,7 +8,7 @@ use crate::ledger::due::Place;
 use crate::ledger::entry::{Answer, AppliedPolicy, RequestKey};
 use crate::ledger::migration::{Migration, Phase, WorkState};
 use crate::ledger::policies::PolicyRecord;
-use crate::ledger::state::State;
+use crate::ledger::state::{Claim, State};
 use crate::problem::{Code, Problem};
 use crate::schedule::cycle_with;
 
@@ -66,7 +66,8 @@ fn apply(state: &mut State, stamp: Stamp<'_>, policy: &AppliedPolicy, owner: Nod
     }
     ownership::spread(state, &created);
     let record = PolicyRecord {
-        policy: policy.clone(),
+        policy: AppliedPolicy { datasets: Vec::new(), ..policy.clone() },
+        datasets: PolicyRecord::hash_of(&policy.datasets),
         generation,
         applied_by: stamp.actor.to_owned(),
         applied_at: stamp.at_millis,
@@ -155,12 +156,12 @@ fn create(
         committed_at: None,
         history: Vec::new(),
     };
-    let key = (policy.target_connection.clone(), target.clone());
+    let key = Claim::of(&policy.target_connection, target);
     match state.claims.get(&key).and_then(|other| state.migrations.get(other)) {
         Some(other) => {
             migration.from = Some(Phase::Queued);
             migration.phase = Phase::Quarantined;
-            migration.problem = Some(
+            migration.problem = Some(Box::new(
                 Problem::new(
                     Code::TargetCollision,
                     format!("target {target}"),
@@ -168,7 +169,7 @@ fn create(
                     "give one of the two another target name, or cancel the other, then retry",
                 )
                 .of(dataset),
-            );
+            ));
         }
         None => {
             state.claims.insert(key, id);

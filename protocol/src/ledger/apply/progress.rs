@@ -35,9 +35,9 @@ pub(super) fn planned(state: &mut State, stamp: Stamp<'_>, fence: Fence, plan: &
     }
     state.change(fence.migration, stamp, |migration| {
         migration.stages = plan.batches.iter().map(|count| vec![BatchState::default(); *count as usize]).collect();
-        let approved = migration.approved.as_ref().is_some_and(|(hash, ..)| *hash == plan.hash);
+        let approved = migration.approved.as_ref().is_some_and(|approved| approved.0 == plan.hash);
         let short = plan.hash.short();
-        migration.plan = Some(plan.clone());
+        migration.plan = Some(Box::new(plan.clone()));
         if migration.approval_required && !approved {
             migration.phase = Phase::Approval;
             Some(format!("plan {short} waits for approval"))
@@ -181,7 +181,7 @@ pub(super) fn batch_failed(
         batch.close();
         batch.failures += 1;
         batch.not_before = retry_at;
-        batch.problem = Some(problem.clone());
+        batch.problem = Some(Box::new(problem.clone()));
         let failures = batch.failures;
         if problem.code == Code::SourceChanged {
             pause(migration, problem.clone());
@@ -269,7 +269,7 @@ pub(super) fn differs(
         migration.difference = evidence;
         migration.uncollected = true;
         if let Some((id, _)) = batch {
-            batch_mut(migration, id).problem = Some(problem.clone());
+            batch_mut(migration, id).problem = Some(Box::new(problem.clone()));
         }
         close_batches(migration);
         pause(migration, problem.clone());

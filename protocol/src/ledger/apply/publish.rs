@@ -29,9 +29,11 @@ pub(super) fn intent(
     }
     state.change(fence.migration, stamp, |migration| {
         let at_millis = stamp.at_millis;
-        migration.intent = Some(Intent { run: migration.run, plan, table: table.clone(), evidence, at_millis });
+        let said = format!("validated; {} rows in {} files are going to be published", table.rows, table.files);
+        let table = table.clone();
+        migration.intent = Some(Box::new(Intent { run: migration.run, plan, table, evidence, at_millis }));
         enter(migration, Phase::Commit);
-        Some(format!("validated; {} rows in {} files are going to be published", table.rows, table.files))
+        Some(said)
     });
     Ok(Answer::Applied)
 }
@@ -65,7 +67,8 @@ pub(super) fn tombstone_staged(state: &mut State, stamp: Stamp<'_>, fence: Fence
     }
     state.change(fence.migration, stamp, |migration| {
         let uuid = TableUuid::tombstone(migration.id, migration.run);
-        migration.tombstone = Some(Tombstone { location: location.to_owned(), uuid, placed: false, until: 0 });
+        migration.tombstone =
+            Some(Box::new(Tombstone { location: location.to_owned(), uuid, placed: false, until: 0 }));
         None
     });
     Ok(Answer::Applied)
@@ -77,10 +80,9 @@ pub(super) fn withdrawn(state: &mut State, stamp: Stamp<'_>, fence: Fence, tombs
         return Err(wrong_phase(migration, "withdrawal"));
     }
     state.change(fence.migration, stamp, |migration| {
-        migration.tombstone = migration.tombstone.take().filter(|_| tombstone).map(|standing| Tombstone {
-            placed: true,
-            until,
-            ..standing
+        migration.tombstone = migration.tombstone.take().filter(|_| tombstone).map(|mut standing| {
+            (standing.placed, standing.until) = (true, until);
+            standing
         });
         migration.phase = match migration.withdrawing {
             Some(WithdrawReason::Rollback) | None => Phase::RolledBack,
@@ -102,7 +104,7 @@ pub(super) fn withdraw_refused(state: &mut State, stamp: Stamp<'_>, fence: Fence
     state.change(fence.migration, stamp, |migration| {
         migration.phase = Phase::Committed;
         migration.committed_at = migration.committed_at.or(Some(stamp.at_millis));
-        migration.problem = Some(problem.clone().of(&migration.dataset));
+        migration.problem = Some(Box::new(problem.clone().of(&migration.dataset)));
         migration.withdrawing = None;
         migration.tombstone = None;
         Some(format!("not withdrawn: {}", problem.code))

@@ -5,7 +5,7 @@ use crate::hash::Hash256;
 use crate::ids::MigrationId;
 use crate::ledger::entry::{Answer, Request};
 use crate::ledger::migration::{Migration, Phase, WithdrawReason};
-use crate::ledger::state::State;
+use crate::ledger::state::{Claim, State};
 use crate::problem::{Code, Problem};
 
 pub(super) fn approved(state: &mut State, stamp: Stamp<'_>, items: &[(MigrationId, Hash256)]) -> Answer {
@@ -13,7 +13,7 @@ pub(super) fn approved(state: &mut State, stamp: Stamp<'_>, items: &[(MigrationI
         let migration = state.migrations.get(id).ok_or_else(|| unknown(*id))?;
         waits_for(migration, hash, "approval")?;
         state.change(*id, stamp, |migration| {
-            migration.approved = Some((*hash, stamp.actor.to_owned(), stamp.at_millis));
+            migration.approved = Some(Box::new((*hash, stamp.actor.to_owned(), stamp.at_millis)));
             progress::begin(migration);
             Some(format!("plan {} was approved", hash.short()))
         });
@@ -67,7 +67,7 @@ pub(super) fn requested(
             Request::Rollback => withdrawable(migration)?,
         }
         if request == Request::Retry {
-            let key = (migration.target_connection.clone(), migration.target.clone());
+            let key = Claim::of(&migration.target_connection, &migration.target);
             state.claims.insert(key, *id);
         }
         state.change(*id, stamp, |migration| {
@@ -131,7 +131,7 @@ fn retryable(state: &State, migration: &Migration) -> Result<(), Problem> {
         )
         .of(&migration.dataset));
     }
-    let key = (migration.target_connection.clone(), migration.target.clone());
+    let key = Claim::of(&migration.target_connection, &migration.target);
     match state.claims.get(&key) {
         Some(other) if *other != migration.id => Err(Problem::new(
             Code::TargetCollision,
