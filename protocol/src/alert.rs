@@ -205,14 +205,8 @@ fn past(state: &State, mut wanted: BTreeSet<Hash256>) -> Vec<Incident> {
             before = Some(item.phase);
         }
     }
-    let forgotten = |id| Incident {
-        id,
-        kind: IncidentKind::Forgotten,
-        since: 0,
-        migration: None,
-        node: None,
-        problem: None,
-    };
+    let forgotten =
+        |id| Incident { id, kind: IncidentKind::Forgotten, since: 0, migration: None, node: None, problem: None };
     found.extend(wanted.into_iter().map(forgotten));
     found
 }
@@ -227,7 +221,15 @@ pub fn message(event: Event, fleet: &str, incidents: &[Incident], at: u64) -> Op
     let ids: Vec<String> = incidents.iter().map(|incident| incident.id.to_string()).collect();
     let id = Hash256::of(format!("skein message\n{event:?}\n{}", ids.join("\n")).as_bytes());
     let text = text(event, fleet, incidents);
-    Some(Message { version: MESSAGE_VERSION, id, event, text, fleet: fleet.to_owned(), at, incidents: incidents.to_vec() })
+    Some(Message {
+        version: MESSAGE_VERSION,
+        id,
+        event,
+        text,
+        fleet: fleet.to_owned(),
+        at,
+        incidents: incidents.to_vec(),
+    })
 }
 
 fn text(event: Event, fleet: &str, incidents: &[Incident]) -> String {

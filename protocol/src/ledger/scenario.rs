@@ -108,11 +108,12 @@ impl Scenario {
         self.fact(Entry::Planned { fence, plan });
     }
 
-    /// Starts a batch of the first stage.
+    /// Starts a batch of the first stage, on the migration's owner.
     pub(crate) fn start(&mut self, id: MigrationId, batch: u32) -> (BatchId, Attempt) {
+        let runner = self.migration(id).owner;
         let (fence, attempt) = (self.fence(id), self.migration(id).next_attempt);
         let batch = batch_id(batch);
-        self.fact(Entry::BatchStarted { fence, batch, attempt, runner: NODE });
+        self.fact(Entry::BatchStarted { fence, batch, attempt, runner });
         (batch, attempt)
     }
 

@@ -164,7 +164,7 @@ fn the_same_plan_needs_no_second_approval_and_another_one_does() {
     let fence = scenario.fence(id);
     scenario.fact(Entry::PreparationStarted(vec![fence]));
     plan.hash = Hash256::of(b"the source changed");
-    scenario.fact(Entry::Planned { fence, plan });
+    scenario.fact(Entry::Planned { fence, plan: *plan });
     assert_eq!(scenario.migration(id).phase, Phase::Approval);
 }
 

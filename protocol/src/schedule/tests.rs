@@ -6,7 +6,6 @@ use crate::ledger::scenario::{NODE, Scenario, batch_id};
 
 mod limits;
 mod order;
-mod zz;
 
 fn slots(slots: usize) -> Limits {
     Limits { node: NODE, slots, ..Limits::default() }

@@ -218,3 +218,6 @@ fn over(node: NodeId, session: SessionNo) -> Problem {
     let why = "it is over, or was never opened";
     Problem::new(Code::NoSession, format!("session {session} of node {node}"), why, "nothing: the node opens another")
 }
+
+#[cfg(test)]
+mod tests;
