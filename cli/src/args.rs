@@ -318,7 +318,10 @@ mod tests {
 
     #[test]
     fn times_are_written_as_people_say_them() {
-        assert_eq!([duration("90s"), duration("15m"), duration("1h"), duration("2d")], [90, 900, 3600, 172_800].map(Ok));
+        assert_eq!(
+            [duration("90s"), duration("15m"), duration("1h"), duration("2d")],
+            [90, 900, 3600, 172_800].map(Ok)
+        );
         for wrong in ["", "h", "1", "1w", "-1h", "0s", "99999999999999999999d", "1é"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

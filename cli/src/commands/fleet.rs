@@ -88,7 +88,8 @@ pub(crate) fn init_node(init: &FleetInit) -> Result<Founded> {
     if !output.status.success() {
         bail!("the fleet was not founded ({})", output.status);
     }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("{} init said what is not understood", binary.display()))
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{} init said what is not understood", binary.display()))
 }
 
 fn token(client: &Client, valid: u64, format: Format) -> Result<Exit> {
@@ -98,7 +99,9 @@ fn token(client: &Client, valid: u64, format: Format) -> Result<Exit> {
     }
     eprintln!("valid until {}, for one node:", output::time(token.expires_at));
     output::print(&format!("{}\n", token.token))?;
-    eprintln!("use: skein-node --config FILE --join HOST:PORT --token TOKEN (HOST:PORT of any node, see `skein node list`)");
+    eprintln!(
+        "use: skein-node --config FILE --join HOST:PORT --token TOKEN (HOST:PORT of any node, see `skein node list`)"
+    );
     Ok(Exit::Success)
 }
 

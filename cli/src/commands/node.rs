@@ -60,7 +60,8 @@ fn remove(client: &Client, node: &str, reason: &str, yes: bool, format: Format) 
 
 /// One line for each node.
 pub(crate) fn table(rows: &[NodeRow], addresses: bool) -> String {
-    let mut heads = vec!["NODE", "STANDING", "ROLE", ">SLOTS", ">BACKLOG", ">OWNED", ">UNSTARTED", "ZONE", "VERSION", ">HEARD"];
+    let mut heads =
+        vec!["NODE", "STANDING", "ROLE", ">SLOTS", ">BACKLOG", ">OWNED", ">UNSTARTED", "ZONE", "VERSION", ">HEARD"];
     if addresses {
         heads.extend(["ADDRESS", "API"]);
     } else {

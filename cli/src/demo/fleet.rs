@@ -154,7 +154,8 @@ impl Fleet {
 
     /// Shows who went on with what a killed node had begun.
     pub(super) fn show_adoption(&self, killed: &Killed) -> Result<()> {
-        let mut table = Table::new(&["DATASET", "WAS IN PHASE", "WENT TO NODE", ">AFTER", "IS NOW", "WHAT THE HISTORY SAYS"]);
+        let mut table =
+            Table::new(&["DATASET", "WAS IN PHASE", "WENT TO NODE", ">AFTER", "IS NOW", "WHAT THE HISTORY SAYS"]);
         let (mut moved, mut last) = (0_usize, 0);
         for row in &killed.left {
             let detail: MigrationDetail = self.client.get(&format!("/v1/migrations/{}", row.id), &[])?;
@@ -162,7 +163,8 @@ impl Fleet {
                 continue;
             }
             moved += 1;
-            let line = detail.history.iter().find(|item| item.at_millis >= killed.at && says_moved(&item.what));
+            let from = format!("from node {}", killed.node);
+            let line = detail.history.iter().find(|item| item.at_millis >= killed.at && item.what.contains(&from));
             let after = line.map_or(0, |item| item.at_millis.saturating_sub(killed.at));
             last = last.max(after);
             if moved <= SHOWN {
@@ -200,11 +202,6 @@ impl Fleet {
     }
 }
 
-/// Whether a history's line tells of a change of owner.
-fn says_moved(what: &str) -> bool {
-    ["adopted", "node", "owner"].iter().any(|word| what.contains(word))
-}
-
 fn serves(node: &Node, row: &NodeRow) -> bool {
     node.client.server().strip_prefix("http://") == Some(row.api.as_str())
 }
@@ -234,7 +231,8 @@ fn begin(binary: &Path, layout: &Layout, number: u32, slots: usize, first: Optio
         Some(first) => {
             let token = fleet::issue(&first.client, TOKEN_SECONDS)?.token;
             let view = fleet::view(&first.client)?;
-            let own = view.nodes.iter().find(|row| serves(first, row)).context("the first node does not know itself")?;
+            let own =
+                view.nodes.iter().find(|row| serves(first, row)).context("the first node does not know itself")?;
             Some(Joining { member: own.address.clone(), token })
         }
     };
@@ -249,7 +247,8 @@ fn begin(binary: &Path, layout: &Layout, number: u32, slots: usize, first: Optio
 fn again(binary: &Path, layout: &Layout, number: u32) -> Result<Node> {
     let path = layout.config(number);
     let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let listen = text.lines().find_map(|line| line.strip_prefix("  listen: ")).context("the configuration has no listen")?;
+    let listen =
+        text.lines().find_map(|line| line.strip_prefix("  listen: ")).context("the configuration has no listen")?;
     let node = node::start(binary, layout, number, listen, None)?;
     eprintln!("node {number} is started again: process {}, http://{listen}", node.pid);
     Ok(node)

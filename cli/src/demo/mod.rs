@@ -170,7 +170,12 @@ fn go_on(fleet: &Fleet, layout: &Layout) {
     eprintln!("\n{}", output::bold("== How to go on"));
     for node in &fleet.nodes {
         let log = shell(&layout.log(node.number));
-        eprintln!("Node {} runs as process {} and listens at {}; its log is {log}.", node.number, node.pid, node.client.server());
+        eprintln!(
+            "Node {} runs as process {} and listens at {}; its log is {log}.",
+            node.number,
+            node.pid,
+            node.client.server()
+        );
     }
     eprintln!(
         "

@@ -98,7 +98,13 @@ pub(super) fn left_running(layout: &Layout, number: u32) -> Option<Node> {
 }
 
 /// Starts a node that has its configuration; does not wait until it is ready.
-pub(super) fn start(binary: &Path, layout: &Layout, number: u32, listen: &str, joining: Option<&Joining>) -> Result<Node> {
+pub(super) fn start(
+    binary: &Path,
+    layout: &Layout,
+    number: u32,
+    listen: &str,
+    joining: Option<&Joining>,
+) -> Result<Node> {
     let log = File::options()
         .create(true)
         .append(true)

@@ -35,7 +35,8 @@ pub(super) struct Snapshot {
 
 impl Snapshot {
     pub(super) fn take(client: &Client, policy: Option<&str>) -> Result<Self> {
-        let about: Vec<(&'static str, String)> = policy.map(|policy| ("policy", policy.to_owned())).into_iter().collect();
+        let about: Vec<(&'static str, String)> =
+            policy.map(|policy| ("policy", policy.to_owned())).into_iter().collect();
         let status = client.get_dated::<Status>("/v1/status", &about)?;
         let policies = match policy {
             Some(policy) => vec![client.get::<PolicyDetail>(&format!("/v1/policies/{policy}"), &[])?.row],
@@ -77,7 +78,7 @@ impl Snapshot {
             problems.push_str(&format!("{}  {} is {}: {code}\n", output::time(row.changed_at), row.dataset, row.phase));
         }
         format!(
-            "{}  {}\n{}\n{}{}{problems}\n",
+            "{}  {}\n{}\n\n{}\n{}{problems}\n",
             output::time(self.at),
             fleet::head(&self.fleet),
             status::line(&self.status),

@@ -129,17 +129,26 @@ fn a_small_terminal_is_drawn_without_a_panic() {
 #[test]
 fn long_tables_scroll_and_stop_at_their_end() {
     let mut screen = Screen::new(snapshot(50, 0));
-    assert!(drawn(&mut screen, 160, 30).contains("nodes: 1 to 7 of 50"));
+    // 26 lines are left beside head and foot: four for the policies, three for the problems, three round the nodes.
+    assert!(drawn(&mut screen, 160, 30).contains("nodes: 1 to 16 of 50"), "{}", drawn(&mut screen, 160, 30));
     press(&mut screen, KeyCode::PageDown);
-    assert!(drawn(&mut screen, 160, 30).contains("nodes: 11 to 17 of 50"));
+    assert!(drawn(&mut screen, 160, 30).contains("nodes: 11 to 26 of 50"));
     for _ in 0..20 {
         press(&mut screen, KeyCode::PageDown);
     }
-    assert!(drawn(&mut screen, 160, 30).contains("nodes: 44 to 50 of 50"));
+    assert!(drawn(&mut screen, 160, 30).contains("nodes: 35 to 50 of 50"));
     press(&mut screen, KeyCode::Home);
-    assert!(drawn(&mut screen, 160, 30).contains("nodes: 1 to 7 of 50"));
+    assert!(drawn(&mut screen, 160, 30).contains("nodes: 1 to 16 of 50"));
     press(&mut screen, KeyCode::Tab);
     assert_eq!(screen.focus, Part::Policies);
+}
+
+#[test]
+fn a_narrow_terminal_shows_fewer_columns_whole() {
+    let narrow = drawn(&mut Screen::new(snapshot(3, 0)), 60, 30);
+    assert!(narrow.contains("1 min 1 s") && !narrow.contains("ADDRESS"), "{narrow}");
+    let wide = drawn(&mut Screen::new(snapshot(3, 0)), 160, 30);
+    assert!(wide.contains("10.0.0.3:7401") && wide.contains("VERSION"), "{wide}");
 }
 
 #[test]

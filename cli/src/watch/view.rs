@@ -13,6 +13,8 @@ use super::snapshot::Counts;
 use crate::commands::{node, status};
 use crate::output;
 
+/// Lines about the fleet as a whole.
+const HEAD_LINES: u16 = 3;
 /// Lines above a table's rows: border and heads; and the border below.
 const FRAME_LINES: u16 = 3;
 /// Cells of a progress bar.
@@ -23,13 +25,16 @@ const SLOT_BAR: u32 = 8;
 pub(super) fn draw(frame: &mut Frame<'_>, screen: &mut Screen) {
     let snapshot = &screen.snapshot;
     let lines = |count: usize| u16::try_from(count).unwrap_or(u16::MAX).saturating_add(FRAME_LINES);
-    let [nodes, policies] = [lines(snapshot.fleet.nodes.len()), lines(snapshot.policies.len())];
-    // Nodes and policies get what they need up to their share; problems get the rest.
-    let share = frame.area().height / 3;
+    let room = frame.area().height.saturating_sub(HEAD_LINES + 1);
+    // Policies and problems get what they need up to a share, nodes what is left; what nobody needs goes to the problems.
+    let share = |count: usize, part: u16| lines(count).min((room / part).max(FRAME_LINES + 1));
+    let (policies, problems) = (share(snapshot.policies.len(), 3), share(snapshot.problems.len(), 4));
+    let living = snapshot.fleet.nodes.iter().filter(|row| !is_gone(row)).count();
+    let nodes = lines(living).min(room.saturating_sub(policies + problems).max(FRAME_LINES + 1));
     let areas = Layout::vertical([
-        Constraint::Length(3),
-        Constraint::Length(nodes.min(share.max(FRAME_LINES + 1))),
-        Constraint::Length(policies.min(share.max(FRAME_LINES + 1))),
+        Constraint::Length(HEAD_LINES),
+        Constraint::Length(nodes),
+        Constraint::Length(policies),
         Constraint::Min(FRAME_LINES),
         Constraint::Length(1),
     ]);
@@ -67,10 +72,38 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, screen: &Screen) {
     frame.render_widget(Paragraph::new(vec![first, second, third]), area);
 }
 
+/// What is shown of a node: head, width, text.
+type NodeColumn = (&'static str, u16, fn(&NodeRow) -> Cell<'static>);
+
+/// In the order of importance: the last ones are left out where the terminal is narrow.
+const NODE_COLUMNS: [NodeColumn; 11] = [
+    ("NODE", 13, |row| Cell::from(row.node.to_string())),
+    ("STANDING", 9, standing),
+    ("ROLE", 7, role),
+    ("SLOTS", 16, |row| Cell::from(slots(row))),
+    ("BACKLOG", 12, |row| Cell::from(row.backlog_seconds.map(output::seconds).unwrap_or_default())),
+    ("OWNED", 7, |row| Cell::from(output::number(u64::from(row.owned)))),
+    ("WAITING", 7, |row| Cell::from(output::number(u64::from(row.unstarted)))),
+    ("HEARD", 16, |row| Cell::from(node::heard(row))),
+    ("ADDRESS", 21, |row| Cell::from(row.address.clone())),
+    ("ZONE", 12, |row| Cell::from(row.zone.clone())),
+    ("VERSION", 10, |row| Cell::from(row.version.clone())),
+];
+
 fn draw_nodes(frame: &mut Frame<'_>, area: Rect, screen: &mut Screen) {
-    let heads = ["NODE", "STANDING", "ROLE", "SLOTS", "BACKLOG", "OWNED", "WAITING", "ZONE", "VERSION", "HEARD", "ADDRESS"];
-    let widths = [14, 9, 7, 17, 12, 7, 7, 8, 9, 12, 21].map(Constraint::Length);
-    let rows: Vec<Row<'_>> = screen.snapshot.fleet.nodes.iter().filter(|row| !is_gone(row)).map(node_row).collect();
+    let mut left = area.width.saturating_sub(2);
+    let columns: Vec<NodeColumn> = NODE_COLUMNS
+        .into_iter()
+        .take_while(|(_, width, _)| {
+            let fits = left >= *width;
+            left = left.saturating_sub(width + 1);
+            fits
+        })
+        .collect();
+    let heads: Vec<&'static str> = columns.iter().map(|(head, ..)| *head).collect();
+    let widths: Vec<Constraint> = columns.iter().map(|(_, width, _)| Constraint::Length(*width)).collect();
+    let nodes = screen.snapshot.fleet.nodes.iter().filter(|row| !is_gone(row));
+    let rows: Vec<Row<'_>> = nodes.map(|row| Row::new(columns.iter().map(|(.., cell)| cell(row)))).collect();
     draw_table(frame, area, screen, Part::Nodes, "nodes", &heads, &widths, rows);
 }
 
@@ -79,27 +112,19 @@ fn is_gone(row: &NodeRow) -> bool {
     row.standing == Standing::Removed
 }
 
-fn node_row(row: &NodeRow) -> Row<'static> {
-    let standing = match row.standing {
+fn standing(row: &NodeRow) -> Cell<'static> {
+    let style = match row.standing {
         Standing::Active if row.draining => Style::new().yellow(),
         Standing::Active => Style::new().green(),
         Standing::Expired => Style::new().red(),
         _ => Style::new().add_modifier(Modifier::DIM),
     };
-    let role = if row.role == NodeRole::Leader { Style::new().bold() } else { Style::new() };
-    Row::new(vec![
-        Cell::from(row.node.to_string()),
-        Cell::from(row.standing_word()).style(standing),
-        Cell::from(row.role.as_str()).style(role),
-        Cell::from(slots(row)),
-        Cell::from(row.backlog_seconds.map(output::seconds).unwrap_or_default()),
-        Cell::from(output::number(u64::from(row.owned))),
-        Cell::from(output::number(u64::from(row.unstarted))),
-        Cell::from(row.zone.clone()),
-        Cell::from(row.version.clone()),
-        Cell::from(node::heard(row)),
-        Cell::from(row.address.clone()),
-    ])
+    Cell::from(row.standing_word()).style(style)
+}
+
+fn role(row: &NodeRow) -> Cell<'static> {
+    let style = if row.role == NodeRole::Leader { Style::new().bold() } else { Style::new() };
+    Cell::from(row.role.as_str()).style(style)
 }
 
 /// `■■□□ 2/4`

@@ -15,9 +15,9 @@ use skein_protocol::ids::NodeId;
 use super::delivery::Delivery;
 use crate::config::{AlertConfig, Secret};
 use crate::env::memory::MemoryOutbound;
+use crate::env::memory::NoDataPlane;
 use crate::env::system::SystemEnv;
 use crate::env::{Outbound, OutboundCall};
-use crate::env::memory::NoDataPlane;
 
 const SECRET: &str = "a secret of a test";
 

@@ -28,10 +28,7 @@ pub(super) async fn show(State(api): State<Arc<Api>>) -> Json<FleetView> {
     Json(fleet_source::view(&api.core))
 }
 
-pub(super) async fn node(
-    State(api): State<Arc<Api>>,
-    Path(name): Path<String>,
-) -> Result<Json<NodeDetail>, ApiError> {
+pub(super) async fn node(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<NodeDetail>, ApiError> {
     let row = find(&api, &name)?;
     let node = row.node;
     let (phases, running) = api.core.ledger.read(|state| {
@@ -133,6 +130,8 @@ fn find(api: &Api, name: &str) -> Result<NodeRow, ApiError> {
     let first = named.next().ok_or_else(none)?;
     match named.next() {
         None => Ok(first),
-        Some(_) => Err(ApiError::invalid(format!("node {name}"), "several nodes had this address", "name one by its id")),
+        Some(_) => {
+            Err(ApiError::invalid(format!("node {name}"), "several nodes had this address", "name one by its id"))
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Lists of migrations: filters, order, pages.
 //!
-//! In: the state, a filter. Out: a page. The order is the dataset's name, then generation, then id. Each migration is
-//! looked at once, and only a page of them is sorted.
+//! In: the state, a filter. Out: a page. The order is the dataset's name, then generation, then id. Where a filter wants it, each
+//! migration is looked at once, and only a page of them is sorted; plain lists are `merging`.
 
 use std::collections::BTreeSet;
 
@@ -11,6 +11,7 @@ use skein_protocol::ledger::{Migration, Phase, State};
 use skein_protocol::problem::Code;
 
 use super::error::ApiError;
+use super::merging::{self, key};
 use super::paging;
 
 /// A place in the order.
@@ -55,6 +56,9 @@ impl Wanted {
 
     /// The page of `state` that is wanted, each item in the form that `row` gives it.
     pub(super) fn page<R>(&self, state: &State, row: impl Fn(&Migration) -> R) -> Page<R> {
+        if self.is_plain() {
+            return self.plain_page(state, row);
+        }
         let mut total = 0_u64;
         let mut rest: Vec<&Migration> = Vec::new();
         for migration in self.matching(state) {
@@ -71,6 +75,22 @@ impl Wanted {
         rest.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
         let next = rest.last().filter(|_| more).map(|last| cursor(last));
         Page { items: rest.into_iter().map(row).collect(), total, next }
+    }
+
+    /// Whether nothing but a policy is asked for: then no migration need be looked at that is not shown.
+    fn is_plain(&self) -> bool {
+        let Self { phases, codes, policy: _, labels, text, owner, superseded, limit: _, after: _ } = self;
+        phases.is_none() && codes.is_none() && labels.is_empty() && text.is_none() && owner.is_none() && !superseded
+    }
+
+    fn plain_page<R>(&self, state: &State, row: impl Fn(&Migration) -> R) -> Page<R> {
+        let policy = self.policy.as_ref();
+        let after = self.after.as_ref().map(|after| (&after.0, after.1, after.2));
+        let mut page = merging::after(state, policy, after, self.limit.saturating_add(1));
+        let more = page.len() > self.limit;
+        page.truncate(self.limit);
+        let next = page.last().filter(|_| more).map(|last| cursor(last));
+        Page { items: page.into_iter().map(row).collect(), total: merging::count(state, policy), next }
     }
 
     /// Everything that is wanted, on all pages, in order.
@@ -91,9 +111,10 @@ impl Wanted {
     fn matches(&self, state: &State, migration: &Migration) -> bool {
         self.policy.as_ref().is_none_or(|policy| *policy == migration.policy)
             && self.owner.is_none_or(|owner| owner == migration.owner)
-            && self.codes.as_ref().is_none_or(|codes| {
-                migration.problem.as_ref().is_some_and(|problem| codes.contains(&problem.code))
-            })
+            && self
+                .codes
+                .as_ref()
+                .is_none_or(|codes| migration.problem.as_ref().is_some_and(|problem| codes.contains(&problem.code)))
             && (self.superseded || !state.is_superseded(migration))
             && self.labels_match(state, migration)
             && self.text.as_ref().is_none_or(|text| contains(migration, text))
@@ -125,9 +146,11 @@ fn phase(text: &str) -> Result<Phase, ApiError> {
 }
 
 fn code(text: &str) -> Result<Code, ApiError> {
-    Code::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
-        paging::wrong("code", format!("{text:?} is no code"), "docs/errors/README.md lists the codes")
-    })
+    Code::ALL
+        .iter()
+        .copied()
+        .find(|code| code.as_str().eq_ignore_ascii_case(text))
+        .ok_or_else(|| paging::wrong("code", format!("{text:?} is no code"), "docs/errors/README.md lists the codes"))
 }
 
 fn contains(migration: &Migration, text: &str) -> bool {
@@ -136,10 +159,6 @@ fn contains(migration: &Migration, text: &str) -> bool {
         || has(&migration.target.to_string())
         || has(&migration.policy.0)
         || migration.problem.as_ref().is_some_and(|problem| has(problem.code.as_str()))
-}
-
-fn key(migration: &Migration) -> (&TableName, Generation, MigrationId) {
-    (&migration.dataset, migration.generation, migration.id)
 }
 
 fn cursor(migration: &Migration) -> String {

@@ -12,6 +12,7 @@ mod fleet;
 pub(crate) mod fleet_source;
 mod handling;
 mod listing;
+mod merging;
 mod migrations;
 mod openapi;
 mod overview;

@@ -44,10 +44,7 @@ pub(super) fn cursor(place: &str) -> String {
 }
 
 /// The place that a cursor names, as `read` understands it.
-pub(super) fn place<T>(
-    cursor: Option<&str>,
-    read: impl FnOnce(&str) -> Option<T>,
-) -> Result<Option<T>, ApiError> {
+pub(super) fn place<T>(cursor: Option<&str>, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
     let Some(cursor) = cursor else { return Ok(None) };
     let place = plain(cursor).and_then(|plain| read(&plain));
     let foreign = || wrong("cursor", "it is none of ours".to_owned(), "take `next` of the last page");

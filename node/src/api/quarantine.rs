@@ -81,13 +81,11 @@ fn choose(api: &Api, asked: QuarantineRequest) -> Result<(Vec<MigrationId>, Vec<
             let wanted = Wanted::quarantined(filter)?;
             Ok((api.core.ledger.read(|state| wanted.all(state)), Vec::new()))
         }
-        (None, ids) if !ids.is_empty() && ids.len() <= MAX_ITEMS => {
-            Ok(api.core.ledger.read(|state| {
-                let (there, elsewhere) = ids.into_iter().partition(|id| is_quarantined(state, *id));
-                let elsewhere: Vec<MigrationId> = elsewhere;
-                (there, elsewhere.into_iter().map(|id| refusal(state, id)).collect())
-            }))
-        }
+        (None, ids) if !ids.is_empty() && ids.len() <= MAX_ITEMS => Ok(api.core.ledger.read(|state| {
+            let (there, elsewhere) = ids.into_iter().partition(|id| is_quarantined(state, *id));
+            let elsewhere: Vec<MigrationId> = elsewhere;
+            (there, elsewhere.into_iter().map(|id| refusal(state, id)).collect())
+        })),
         (filter, ids) => {
             let why = match filter {
                 Some(_) => "it has both ids and a filter".to_owned(),
@@ -131,7 +129,8 @@ fn row(migration: &Migration) -> QuarantineRow {
         ("difference", migration.difference),
         ("evidence", migration.intent.as_ref().map(|intent| intent.evidence)),
     ];
-    let evidence = blobs.into_iter().filter_map(|(what, hash)| Some(EvidenceBlob { what: what.to_owned(), hash: hash? }));
+    let evidence =
+        blobs.into_iter().filter_map(|(what, hash)| Some(EvidenceBlob { what: what.to_owned(), hash: hash? }));
     let skipped = migration.history.len().saturating_sub(SHOWN_HISTORY);
     let unknown = || {
         let why = "the ledger has no problem of it";

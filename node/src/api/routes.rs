@@ -189,7 +189,12 @@ fn of_fleet() -> Vec<Route> {
             (json::<TokenRequest>(), json::<JoinToken>()),
             post(fleet::issue_token),
         ),
-        Route::get("/v1/fleet/tokens", "List join tokens, by hashes of their secrets", json::<Vec<TokenRow>>(), get(fleet::tokens)),
+        Route::get(
+            "/v1/fleet/tokens",
+            "List join tokens, by hashes of their secrets",
+            json::<Vec<TokenRow>>(),
+            get(fleet::tokens),
+        ),
         Route::delete(
             "/v1/fleet/tokens/{hash}",
             "Make a join token worthless, by the SHA-256 of its secret",

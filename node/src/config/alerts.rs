@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_webhook_on_an_allowed_host_is_taken() {
-        let config = read("{url: 'https://Hooks.example.com/T1', secret: 0123456789abcdef, allowHosts: [hooks.example.com]}");
+        let config =
+            read("{url: 'https://Hooks.example.com/T1', secret: 0123456789abcdef, allowHosts: [hooks.example.com]}");
         let config = config.unwrap();
         assert_eq!((config.host.as_str(), config.url.expose()), ("hooks.example.com", "https://Hooks.example.com/T1"));
         assert!(read("{url: 'http://127.0.0.1:9/x', secret: 0123456789abcdef, allowHosts: ['127.0.0.1:9']}").is_ok());
@@ -141,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_shown() {
-        let config = read("{url: 'https://a.example/hidden', secret: 0123456789hidden, allowHosts: [a.example]}").unwrap();
+        let config =
+            read("{url: 'https://a.example/hidden', secret: 0123456789hidden, allowHosts: [a.example]}").unwrap();
         assert!(!format!("{config:?}").contains("hidden"));
     }
 }

@@ -50,7 +50,9 @@ fn every_answer_says_which_entries_it_has_seen_and_how_old_it_is() {
         let site = Site::with_tables(&["a"], 1, 1).await;
         site.apply(&policy("")).await;
         site.until_committed().await;
-        for path in ["/v1/status", "/v1/migrations?limit=1", "/v1/migrations?limit=1&current=true", "/v1/fleet?current=true"] {
+        for path in
+            ["/v1/status", "/v1/migrations?limit=1", "/v1/migrations?limit=1&current=true", "/v1/fleet?current=true"]
+        {
             let request = Request::builder().uri(path).header("authorization", format!("Bearer {}", site.token));
             let response = site.node.router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
             assert_eq!(response.status(), StatusCode::OK, "{path}");

@@ -84,12 +84,17 @@ fn a_replay_opens_the_next_run_and_refuses_what_is_not_in_quarantine() {
         let request = json!({ "migrations": ids, "reason": "the disk was replaced" });
         let answer = site.post("/v1/quarantine/replay", request.to_string()).await;
         assert_eq!(answer["done"], 1, "{answer}");
-        let codes: Vec<&Value> = answer["refused"].as_array().unwrap().iter().map(|one| &one["problem"]["code"]).collect();
+        let codes: Vec<&Value> =
+            answer["refused"].as_array().unwrap().iter().map(|one| &one["problem"]["code"]).collect();
         assert_eq!(codes, ["WRONG_PHASE", "NOT_FOUND"]);
         site.until_phase("bad", Phase::Committed).await;
         site.assert_whole("bad");
         assert_eq!(site.look("bad", |migration| migration.run.0), 2);
-        assert!(site.history("bad").iter().any(|line| line.contains("the disk was replaced")), "{:?}", site.history("bad"));
+        assert!(
+            site.history("bad").iter().any(|line| line.contains("the disk was replaced")),
+            "{:?}",
+            site.history("bad")
+        );
         assert_eq!(site.phase("good"), Phase::Committed, "it was left alone");
     });
 }
@@ -131,5 +136,38 @@ fn policies_are_paged_and_filtered_like_migrations() {
         assert_eq!(names(&site.get("/v1/policies?text=TW").await), ["two"]);
         assert_eq!(names(&site.get("/v1/policies?text=team").await).len(), 3, "the owner's name is looked at too");
         assert_eq!(names(&site.get("/v1/policies?label=wave=4").await).len(), 0);
+    });
+}
+
+#[test]
+fn a_plain_list_shows_the_same_as_one_that_looks_at_everything() {
+    simulate(async {
+        let site = Site::with_tables(&["a", "b", "c", "d", "e"], 1, 1).await;
+        let named = |name: &str, spec: &str| {
+            let target = format!("connection: lake, name: \"{name}.{{table}}\"");
+            named_policy(name, spec).replace("connection: lake", &target)
+        };
+        site.apply(&named("one", "  approval: { required: true }")).await;
+        site.apply(&named("two", "  approval: { required: true }")).await;
+        // The next generation supersedes all five.
+        site.apply(&named("one", "  approval: { required: true }\n  run: { priority: 7 }")).await;
+        for policy in ["", "&policy=one", "&policy=two", "&policy=three"] {
+            let (mut cursor, mut plain) = (String::new(), Vec::new());
+            loop {
+                let page = site.get(&format!("/v1/migrations?limit=3{policy}{cursor}")).await;
+                let whole = site.get(&format!("/v1/migrations?text=db{policy}")).await;
+                assert_eq!(page["total"], whole["total"], "{policy}");
+                plain.extend(page["items"].as_array().unwrap().clone());
+                match page["next"].as_str() {
+                    Some(next) => cursor = format!("&cursor={next}"),
+                    None => {
+                        assert_eq!(Value::Array(plain), whole["items"], "{policy}");
+                        break;
+                    }
+                }
+            }
+        }
+        assert_eq!(site.get("/v1/migrations").await["total"], 10);
+        assert_eq!(site.get("/v1/migrations?superseded=true").await["total"], 15);
     });
 }
