@@ -242,6 +242,12 @@ impl NodeHandle {
         self.core.fleet.peers.fabric().map(|fabric| fabric.address())
     }
 
+    /// Whether the node leads the ledger, as far as it knows.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.core.ledger.is_leader()
+    }
+
     /// A digest of the state and the index that it is of.
     ///
     /// # Errors
