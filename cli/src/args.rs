@@ -174,13 +174,13 @@ pub(crate) enum Command {
         policy: String,
     },
     /// The fleet: found one, let nodes join, look at it.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = fleet::FLEET_EXAMPLES)]
     Fleet(FleetCommand),
     /// Its nodes: list, drain, remove.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = fleet::NODE_EXAMPLES)]
     Node(NodeCommand),
     /// Migrations that failed for good: look at them, replay or discard them.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = fleet::QUARANTINE_EXAMPLES)]
     Quarantine(QuarantineCommand),
     /// Print the JSON Schema of policy documents, for editors.
     Schema,

@@ -1,5 +1,8 @@
 //! The HTTP client: one request, one answer; problem documents become errors.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,6 +4,29 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+/// Shown below the help of `fleet`.
+pub(crate) const FLEET_EXAMPLES: &str = "A fleet of two machines:
+  one$ skein fleet init --dir /var/lib/skein --fleet-listen 10.0.0.1:7401
+  one$ skein-node --config /var/lib/skein/skein-node.yaml
+  two$ skein-node --config node.yaml --join 10.0.0.1:7401 --token TOKEN
+All nodes of a fleet must see one file system, and need the same connections.";
+
+/// Shown below the help of `node`.
+pub(crate) const NODE_EXAMPLES: &str = "Before a machine is away for long:
+  skein node drain 10.0.0.2:7401 --reason 'new disk'   its work goes to others, and it takes no more
+  skein node drain 10.0.0.2:7401 --cancel              it is back
+A machine that will never be back:
+  skein node remove 10.0.0.2:7401 --reason sold
+To stop a node for a short time, stop its process (SIGTERM): it drains by itself.";
+
+/// Shown below the help of `quarantine`.
+pub(crate) const QUARANTINE_EXAMPLES: &str = "After the cause is gone:
+  skein quarantine list --code FILE_DAMAGED
+  skein quarantine show music.songs
+  skein quarantine replay --code FILE_DAMAGED --reason 'disk replaced'
+Nobody wants them:
+  skein quarantine discard music.songs music.tmp_1";
+
 /// What to do with the fleet.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FleetCommand {

@@ -145,7 +145,7 @@ fn long_tables_scroll_and_stop_at_their_end() {
 
 #[test]
 fn a_narrow_terminal_shows_fewer_columns_whole() {
-    let narrow = drawn(&mut Screen::new(snapshot(3, 0)), 60, 30);
+    let narrow = drawn(&mut Screen::new(snapshot(3, 0)), 70, 30);
     assert!(narrow.contains("1 min 1 s") && !narrow.contains("ADDRESS"), "{narrow}");
     let wide = drawn(&mut Screen::new(snapshot(3, 0)), 160, 30);
     assert!(wide.contains("10.0.0.3:7401") && wide.contains("VERSION"), "{wide}");

@@ -13,6 +13,8 @@ use super::snapshot::Counts;
 use crate::commands::{node, status};
 use crate::output;
 
+/// Figures that are older than this are shown with their age: the answering node may be cut off.
+const OLD_MILLIS: u64 = 3_000;
 /// Lines about the fleet as a whole.
 const HEAD_LINES: u16 = 3;
 /// Lines above a table's rows: border and heads; and the border below.
@@ -60,6 +62,9 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, screen: &Screen) {
         Span::raw(format!(" · node {} · {}", fleet.answered_by, output::time(snapshot.at))).dim(),
     ]);
     let rate = format!(", {} rows a second", output::number(screen.rows_per_second));
+    let old = snapshot.age_millis.filter(|age| *age >= OLD_MILLIS);
+    let old = old.map(|age| format!(" · {} old", output::seconds(age / 1000)).yellow());
+    let first = Line::from_iter(first.spans.into_iter().chain(old));
     let second = Line::from(format!(" {}{rate}", status::line(&snapshot.status)));
     let third = match &screen.trouble {
         Some(trouble) => Line::from(format!(" {trouble}").red().bold()),

@@ -12,8 +12,8 @@ use skein_protocol::api::{
 };
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::NodeId;
-use skein_protocol::ledger::Phase;
 use skein_protocol::ledger::members::JoinToken as LedgerToken;
+use skein_protocol::ledger::{Phase, Standing};
 
 use super::auth::Caller;
 use super::error::ApiError;
@@ -126,12 +126,14 @@ fn find(api: &Api, name: &str) -> Result<NodeRow, ApiError> {
     if let Ok(id) = name.parse().map(NodeId) {
         return view.nodes.into_iter().find(|row| row.node == id).ok_or_else(none);
     }
-    let mut named = view.nodes.into_iter().filter(|row| row.address == name || row.api == name);
+    // A machine that came back as another node has the address of the one that was removed.
+    let members = view.nodes.into_iter().filter(|row| row.standing != Standing::Removed);
+    let mut named = members.filter(|row| row.address == name || row.api == name);
     let first = named.next().ok_or_else(none)?;
     match named.next() {
         None => Ok(first),
         Some(_) => {
-            Err(ApiError::invalid(format!("node {name}"), "several nodes had this address", "name one by its id"))
+            Err(ApiError::invalid(format!("node {name}"), "several nodes have this address", "name one by its id"))
         }
     }
 }

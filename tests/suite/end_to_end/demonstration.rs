@@ -19,6 +19,7 @@ fn the_demonstration_commits_every_dataset_and_two_pairs_of_readers_agree_with_i
     let first = demo(folder.path()).ended_with(0);
     assert!(first.stdout.contains("6 of 6 datasets are committed"), "{}", first.stdout);
     for part in [
+        "led by node",
         "dropDuplicates: exact",
         "6 plans approved",
         "CREATE",
@@ -65,6 +66,20 @@ fn assert_lake_equals_source(folder: &Path) {
     let tables = report["tables"].as_array().expect("a list");
     assert!(tables.iter().all(|table| rows(table) > 4000), "{report:#}");
     assert!(tables.iter().any(|table| rows(table) < 5000), "duplicates were there to be dropped: {report:#}");
+}
+
+#[test]
+fn a_node_of_the_demonstration_is_killed_and_the_others_commit_what_it_had_begun() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().to_str().expect("paths of tests are texts");
+    // Enough work that some of it is left whenever the kill comes.
+    let arguments =
+        ["demo", "--dir", path, "--datasets", "30", "--rows", "20000", "--nodes", "3", "--kill-one", "--exit"];
+    let answer = Cli::alone().run(&arguments).ended_with(0);
+    assert!(answer.stderr.contains("is killed while it holds"), "{}", answer.stderr);
+    assert!(answer.stdout.contains("30 of 30 datasets are committed"), "{}", answer.stdout);
+    assert!(answer.stdout.contains("adopted by node"), "{}", answer.stdout);
+    assert!(answer.stdout.contains("migrations went on elsewhere"), "{}", answer.stdout);
 }
 
 #[test]
