@@ -110,7 +110,7 @@ impl<'a> Choice<'a> {
         self.replace(&mut chosen, &mut spares, |_, node| node.draining);
         while chosen.len() < wanted && self.add(&mut chosen, &mut spares) {}
         while chosen.len() > wanted && self.drop_one(&mut chosen, wanted) {}
-        if chosen.len() % 2 == 0 {
+        if chosen.len().is_multiple_of(2) {
             self.make_odd(&mut chosen);
         }
         self.give_up_the_dead(&mut chosen);

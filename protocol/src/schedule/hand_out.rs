@@ -59,7 +59,7 @@ impl<'a> Line<'a> {
         !self.record.is_some_and(|record| usage.is_full(record))
             && self.connections().all(|name| {
                 !limits.connections.get(name).is_some_and(|most| usage.is_at(name, *most))
-                    && !limits.begin.get(name).is_some_and(|most| begins(name) >= *most as usize)
+                    && limits.begin.get(name).is_none_or(|most| begins(name) < *most as usize)
             })
     }
 }
