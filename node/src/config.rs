@@ -11,6 +11,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 pub use alerts::{AlertConfig, Secret};
@@ -19,6 +20,7 @@ pub use fleet::{DEFAULT_FLEET_LISTEN, FleetConfig};
 pub use reference::Reference;
 use skein_protocol::connection::Connections;
 use skein_protocol::hash::Hash256;
+use skein_protocol::ids::ConnectionName;
 use skein_protocol::machine::publishing::TOMBSTONE_MILLIS;
 
 /// Where the API listens, unless configured: this machine alone.
@@ -49,6 +51,8 @@ pub struct Config {
     pub connections: Connections,
     /// Who may call, besides the holder of the node's own token file.
     pub tokens: Vec<NamedToken>,
+    /// Most batches at once over the whole fleet that read from, or write to, a connection.
+    pub connection_limits: BTreeMap<ConnectionName, u32>,
     /// How it takes part in a fleet; none: it is alone.
     pub fleet: Option<FleetConfig>,
     /// Whom the node tells when something needs a person.
@@ -94,6 +98,7 @@ impl Config {
             tombstone_millis: TOMBSTONE_MILLIS,
             connections: Connections::new(),
             tokens: Vec::new(),
+            connection_limits: BTreeMap::new(),
             fleet: None,
             alerts: None,
         }

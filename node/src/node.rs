@@ -75,13 +75,26 @@ impl Node {
     /// # Errors
     /// When a part does not start; what was started is stopped again.
     pub async fn start(config: Config, env: Env) -> Result<NodeHandle, NodeError> {
+        match Self::open(&config, &env).await? {
+            Opened::Node(core) => Self::run(core).await,
+            // It comes back once; a ledger that does not open again is another matter.
+            Opened::Replaced(error) => match Self::open(&config, &env).await? {
+                Opened::Node(core) => Self::run(core).await,
+                Opened::Replaced(_) => Err(error.into()),
+            },
+        }
+    }
+
+    /// Opens fabric and ledger. A member of a fleet whose ledger is lost gets a new identity instead.
+    async fn open(config: &Config, env: &Env) -> Result<Opened, NodeError> {
+        let (config, env) = (config.clone(), env.clone());
         let (gossip, inbox) = fleet::inbox();
         let switchboard = Switchboard::new(gossip);
         let standing = credentials(&env).await?;
         let peers = match &config.fleet {
             None => Peers::alone(),
             Some(part) => {
-                let node = identity_of(&env).await?;
+                let node = identity_of(&env, &standing.identity).await?;
                 let listen = part.listen;
                 let setup = FabricSetup { node, listen, identity: standing.identity.clone() };
                 let fabric = env.fabrics.open(setup, switchboard.clone()).await;
@@ -91,14 +104,25 @@ impl Node {
         let ledger = match Ledger::<State>::open_with(&env, LedgerConfig::default(), peers.clone()).await {
             Ok(ledger) => ledger,
             Err(error) => {
+                let lost = matches!(error, LedgerError::DoesNotOpen { .. } | LedgerError::Damaged { .. });
+                let back = match peers.fabric() {
+                    Some(fabric) if lost && standing.identity.present().is_some() => {
+                        fleet::come_back(&env, fabric, &standing.first_peers, &error).await.map(|_| ())
+                    }
+                    _ => Err(error.clone()),
+                };
                 close(&peers).await;
-                return Err(error.into());
+                return back.map(|()| Opened::Replaced(error)).map_err(NodeError::from);
             }
         };
         let part = config.fleet.clone().unwrap_or_default();
         let fleet = Fleet::new(ledger.boot().node, part, peers, inbox, config.slots);
         let core = Arc::new(Core::new(env, config, ledger, standing, fleet));
         switchboard.connect(&core);
+        Ok(Opened::Node(core))
+    }
+
+    async fn run(core: Arc<Core>) -> Result<NodeHandle, NodeError> {
         match Self::begin(core.clone()).await {
             Ok(handle) => Ok(handle),
             Err(error) => {
@@ -151,6 +175,14 @@ impl Node {
     }
 }
 
+/// What became of opening a node's ledger.
+enum Opened {
+    /// It is open.
+    Node(Arc<Core>),
+    /// It was lost; the node has a new identity, and an empty ledger.
+    Replaced(LedgerError),
+}
+
 async fn close(peers: &Peers) {
     if let Some(fabric) = peers.fabric() {
         fabric.close().await;
@@ -173,10 +205,21 @@ async fn credentials(env: &Env) -> Result<Credentialed, NodeError> {
 }
 
 /// Who this node is, before its ledger is open: a fabric must know.
-async fn identity_of(env: &Env) -> Result<NodeId, NodeError> {
+async fn identity_of(env: &Env, identity: &Identity) -> Result<NodeId, NodeError> {
+    let named = identity.present().map(|credentials| credentials.certificate()).transpose()?;
     let reading = env.clone();
-    let boot = env.blocking.call(move || Boot::identify(&reading)).await.map_err(LedgerError::from)?;
-    Ok(boot?.node)
+    let identify = move || {
+        let boot = Boot::identify(&reading)?;
+        match named {
+            // A crash came between the new certificate and the new name.
+            Some(certificate) if certificate.node != boot.node => {
+                Boot::replace(&reading, certificate.node)?;
+                Ok(certificate.node)
+            }
+            _ => Ok(boot.node),
+        }
+    };
+    Ok(env.blocking.call(identify).await.map_err(LedgerError::from)?.map_err(|error: LedgerError| error)?)
 }
 
 /// A running node. Dropping it without [`NodeHandle::stop`] leaves its tasks on the runtime.

@@ -17,6 +17,7 @@ use skein_protocol::schedule::{self, Decision, Dispatch, Limits, Running};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::caution::Caution;
 use super::door::Gift;
 use super::job::Job;
 use super::supervisor::SupervisorMessage;
@@ -58,6 +59,7 @@ pub(super) struct DispatcherState {
     awake: Arc<AtomicBool>,
     running: Running,
     held: BTreeSet<MigrationId>,
+    caution: Caution,
     nap: Option<Task>,
 }
 
@@ -72,7 +74,7 @@ impl Actor for Dispatcher {
         handover: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let Handover { core, supervisor, awake, running, held } = handover;
-        Ok(DispatcherState { core, supervisor, awake, running, held, nap: None })
+        Ok(DispatcherState { core, supervisor, awake, running, held, caution: Caution::default(), nap: None })
     }
 
     async fn post_start(&self, myself: ActorRef<Self::Msg>, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
@@ -87,7 +89,13 @@ impl Actor for Dispatcher {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             DispatcherMessage::Wake => {}
-            DispatcherMessage::Ended(id, job) => job.leave(id, &mut state.running),
+            DispatcherMessage::Ended(id, job) => {
+                job.leave(id, &mut state.running);
+                if let Job::Batch(batch) = job {
+                    let now = state.core.now();
+                    state.core.ledger.read(|ledger| state.caution.ended(ledger, id, batch, now));
+                }
+            }
             DispatcherMessage::Steal(thief, gift) => return state.give(&thief, gift),
             DispatcherMessage::Hold(id) => {
                 state.held.insert(id);
@@ -107,8 +115,9 @@ impl DispatcherState {
         self.awake.store(false, Ordering::Release);
         let now = self.core.now();
         let draining = self.core.fleet.is_draining(&self.core);
-        let decision = if self.core.may_act() && !draining {
-            let limits = self.limits();
+        let mut limits = self.limits();
+        let more_at = self.caution.limit(&mut limits, now);
+        let mut decision = if self.core.may_act() && !draining {
             self.core.ledger.read(|state| {
                 let ours = |migration: &skein_protocol::ledger::Migration| {
                     migration.owner == self.core.node && !self.held.contains(&migration.id)
@@ -118,6 +127,7 @@ impl DispatcherState {
         } else {
             Decision::default()
         };
+        decision.wake_at = [decision.wake_at, more_at].into_iter().flatten().min();
         self.running.turns = decision.turns;
         self.nap = decision.wake_at.map(|time| {
             let myself = myself.clone();
@@ -136,6 +146,7 @@ impl DispatcherState {
         self.core.metrics.count(|stats| {
             stats.slots_busy = busy as u64;
             stats.preparations = preparations as u64;
+            stats.connections_resting = self.caution.resting() as u64;
         });
         self.tell_load(draining);
         Ok(())
@@ -143,7 +154,12 @@ impl DispatcherState {
 
     fn limits(&self) -> Limits {
         let guests = usize::try_from(self.core.fleet.guests.taken()).unwrap_or(usize::MAX);
-        Limits { node: self.core.node, slots: self.core.config.slots.saturating_sub(guests), ..Limits::default() }
+        Limits {
+            node: self.core.node,
+            slots: self.core.config.slots.saturating_sub(guests),
+            connections: self.core.config.connection_limits.clone(),
+            ..Limits::default()
+        }
     }
 
     /// What this node has and has room for.
@@ -199,7 +215,11 @@ impl DispatcherState {
                 let Some(job) = Job::of(&step) else { return Ok(()) };
                 (id, job)
             }
-            Dispatch::Batch(id, batch) => (id, Job::Batch(batch)),
+            Dispatch::Batch(id, batch) => {
+                let now = self.core.now();
+                self.core.ledger.read(|state| self.caution.began(state, id, batch, now));
+                (id, Job::Batch(batch))
+            }
         };
         job.enter(id, None, &mut self.running);
         self.supervisor.cast(SupervisorMessage::Hand(id, job))?;

@@ -104,13 +104,13 @@ impl MigrationState {
         let brief = |state: &skein_protocol::ledger::State| {
             state.migration(self.id).and_then(|migration| Brief::of(state, migration, job, now))
         };
-        let Some(brief) = self.core.ledger.read(brief) else { return self.end(job, End::Done) };
+        let Some(brief) = self.core.ledger.read(brief) else { return self.not_begun(job, End::Done).await };
         let (stake, attempt) = match job {
             Job::Batch(batch) => {
                 let attempt = brief.next_attempt;
                 let entry = Entry::BatchStarted { fence: brief.fence, batch, attempt, runner: runner.unwrap_or(self.core.node) };
                 if let Recorded::Moot = self.core.record(entry).await? {
-                    return self.moot(job);
+                    return self.not_begun(job, moot(job)).await;
                 }
                 self.core.metrics.count(|stats| {
                     stats.batches_started += 1;
@@ -171,7 +171,7 @@ impl MigrationState {
         self.jobs.remove(&job);
         match outcome? {
             // Refused although nothing changed: again at once would be refused again.
-            End::Moot if self.is_wanted(stake) => self.moot(job),
+            End::Moot if self.is_wanted(stake) => self.end(job, moot(job)),
             end => self.end(job, end),
         }
     }
@@ -180,9 +180,11 @@ impl MigrationState {
         self.core.ledger.read(|state| state.migration(self.id).is_some_and(|migration| stake.holds(migration)))
     }
 
-    fn moot(&self, job: Job) -> Result<(), ActorProcessingErr> {
-        let why = "the ledger refused its entry, and the migration is where it was";
-        self.end(job, End::Later(Problem::new(Code::Stale, format!("{job:?}"), why, "nothing: it is tried again")))
+    /// A batch that cannot begin may be open already, from a hand-out that was recorded after its actor's death: an actor
+    /// that was built before that was applied has not closed it, and it was taken for this job.
+    async fn not_begun(&mut self, job: Job, end: End) -> Result<(), ActorProcessingErr> {
+        self.close_orphans().await?;
+        self.end(job, end)
     }
 
     fn end(&self, job: Job, end: End) -> Result<(), ActorProcessingErr> {
@@ -222,4 +224,10 @@ impl MigrationState {
         }
         Ok(())
     }
+}
+
+/// The end of a job whose entry was refused although its migration is where it was.
+fn moot(job: Job) -> End {
+    let why = "the ledger refused its entry, and the migration is where it was";
+    End::Later(Problem::new(Code::Stale, format!("{job:?}"), why, "nothing: it is tried again"))
 }

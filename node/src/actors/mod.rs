@@ -13,6 +13,7 @@
 //! actor; the supervisor builds it again from the ledger after a pause.
 
 mod brief;
+mod caution;
 mod dispatcher;
 mod door;
 mod job;

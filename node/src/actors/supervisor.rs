@@ -327,10 +327,12 @@ impl SupervisorState {
         id: MigrationId,
     ) -> Result<(), ActorProcessingErr> {
         self.held.remove(&id);
-        // A hand-out that its actor left open holds up its batch: a new actor closes it.
+        // A hand-out that its actor left open holds up its batch: an actor closes it.
         let open = self.core.ledger.read(|state| state.migration(id).is_some_and(|migration| migration.running() > 0));
         if open {
-            self.child(myself, id).await?;
+            let child = self.child(myself, id).await?;
+            // One that was there before may have been built before the hand-out was applied.
+            let _ = child.actor.cast(MigrationMessage::Look);
         }
         self.tell(DispatcherMessage::Release(id));
         Ok(())

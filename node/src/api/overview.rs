@@ -106,16 +106,23 @@ pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<&'static str, A
 
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     let core = &api.core;
+    let load = *core.fleet.load.borrow();
     let mut scrape = Scrape {
         node: core.metrics.stats(),
         ledger: core.ledger.metrics().stats(),
         slots: core.config.slots as u64,
         leads: core.ledger.is_leader(),
+        backlog_seconds: load.backlog_seconds,
+        open_seconds: load.open_seconds,
+        voters: core.ledger.raft_view().voters.len() as u64,
+        quorum: fleet_source::has_quorum(core),
+        age_millis: fleet_source::age_millis(core),
         ..Scrape::default()
     };
     core.ledger.read_at(|index, state| {
         scrape.applied_index = index;
         scrape.policies = state.policies().len() as u64;
+        scrape.nodes_active = state.active().count() as u64;
         scrape.phases = Phase::ALL.into_iter().map(|phase| (phase, state.count(phase) as u64)).collect();
     });
     ([(header::CONTENT_TYPE, prometheus::MEDIA_TYPE)], prometheus::render(&scrape)).into_response()

@@ -37,6 +37,13 @@ struct NodeSection {
     tombstone_seconds: Option<u64>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsSection {
+    #[serde(default)]
+    connections: BTreeMap<ConnectionName, u32>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TokenSection {
@@ -76,6 +83,7 @@ pub fn parse(
     let node: NodeSection = section(sections.node, "node", &mut errors).unwrap_or_default();
     let connections = connections(sections.connections, &mut errors);
     let tokens = tokens(sections.tokens, &mut errors);
+    let connection_limits = limits(sections.limits, &connections, &mut errors);
     let fleet = fleet(sections.fleet, &mut errors);
     let alerts = alerts(sections.alerts, &mut errors);
     let config = Config {
@@ -86,6 +94,7 @@ pub fn parse(
         tombstone_millis: tombstone(node.tombstone_seconds, &mut errors),
         connections,
         tokens,
+        connection_limits,
         fleet,
         alerts,
     };
@@ -98,6 +107,7 @@ struct Sections {
     node: Option<Value>,
     connections: Option<Value>,
     tokens: Option<Value>,
+    limits: Option<Value>,
     fleet: Option<Value>,
     alerts: Option<Value>,
 }
@@ -110,11 +120,12 @@ impl Sections {
                 Some("node") => sections.node = Some(value),
                 Some("connections") => sections.connections = Some(value),
                 Some("tokens") => sections.tokens = Some(value),
+                Some("limits") => sections.limits = Some(value),
                 Some("fleet") => sections.fleet = Some(value),
                 Some("alerts") => sections.alerts = Some(value),
                 _ => {
                     let key = key.as_str().unwrap_or("a key that is no text");
-                    errors.push(ConfigError::new(key, "there is no such section", "write node, fleet, connections, tokens or alerts"));
+                    errors.push(ConfigError::new(key, "there is no such section", "write node, fleet, connections, limits, tokens or alerts"));
                 }
             }
         }
@@ -159,6 +170,25 @@ fn connections(value: Option<Value>, errors: &mut Vec<ConfigError>) -> Connectio
     }
     check_apart(&connections, errors);
     connections
+}
+
+/// `limits: {connections: {legacy: 8}}`: most batches at once over the whole fleet.
+fn limits(
+    value: Option<Value>,
+    connections: &Connections,
+    errors: &mut Vec<ConfigError>,
+) -> BTreeMap<ConnectionName, u32> {
+    let LimitsSection { connections: limits } = section(value, "limits", errors).unwrap_or_default();
+    for (name, most) in &limits {
+        let at = format!("limits.connections.{name}");
+        if !connections.contains_key(name) {
+            errors.push(ConfigError::new(&at, "there is no such connection", "name one of the section connections"));
+        }
+        if *most == 0 {
+            errors.push(ConfigError::new(&at, "nothing could ever be read or written", "write 1 or more"));
+        }
+    }
+    limits
 }
 
 /// Every path of a connection is absolute and says where it leads.

@@ -101,14 +101,23 @@ pub(super) async fn join(core: &Core, frame: &[u8]) -> Result<Vec<u8>, Problem> 
     encode_answer(&Joined { chain, ca, members })
 }
 
-/// A member asks for its next certificate.
+/// A member asks for its next certificate, or for one under another name because its ledger is lost.
 pub(super) async fn renew(core: &Core, from: NodeId, frame: &[u8]) -> Result<Vec<u8>, Problem> {
     let request: RenewRequest = wire::decode(Kind::Renew, frame).map_err(|error| malformed(&error))?;
+    request.check().map_err(|error| {
+        Problem::new(Code::RequestInvalid, "the request for a certificate", error.to_string(), "correct it")
+    })?;
     if request.node != from {
-        let why = format!("node {from} asks in the name of node {}", request.node);
-        return Err(Problem::new(Code::Unauthorized, "the certificate", why, "ask for its own"));
+        // Its ledger is lost, and with it the right to its name: it goes on under another one.
+        let address = core.ledger.read(|state| state.member(from).map(|member| member.seat.address.clone()));
+        let entry = Entry::MemberReplaced { old: from, new: request.node, address: address.unwrap_or_default() };
+        match core.ledger.propose(entry, ACTOR).await {
+            Ok((_, Answer::Refused(problem))) => return Err(problem),
+            Ok(_) => tracing::warn!(was = %from, now = %request.node, "a node has lost its ledger and comes back as another"),
+            Err(error) => return Err(error.problem()),
+        }
     }
-    encode_answer(&signed(core, from, request.csr, None).await?)
+    encode_answer(&signed(core, request.node, request.csr, None).await?)
 }
 
 /// A member asks this node, which has the authority's key, for a signature.

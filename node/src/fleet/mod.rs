@@ -7,9 +7,11 @@
 //! A node that is alone has the same parts, and nobody to talk to.
 
 mod admission;
+mod copies;
 mod drain;
 mod gossip;
 mod guests;
+mod rejoin;
 mod session;
 mod steal;
 mod steward;
@@ -34,6 +36,7 @@ pub(crate) use drain::hand_over;
 use gossip::Gossip;
 pub(crate) use gossip::inbox;
 pub(crate) use guests::Guests;
+pub(crate) use rejoin::come_back;
 use session::Session;
 pub(crate) use session::SessionState;
 use steward::Heard;
@@ -101,6 +104,7 @@ pub(crate) fn start(core: &Arc<Core>) -> Vec<Task> {
     if core.fleet.peers.fabric().is_some() {
         tasks.push(Task::start(gossip::talk(core.clone())));
         tasks.push(Task::start(steal::look_for_work(core.clone())));
+        tasks.push(Task::start(copies::keep(core.clone())));
         tasks.push(Task::start(drain::watch(core.clone())));
         tasks.push(Task::start(switchboard::follow(core.clone())));
         tasks.push(Task::start(admission::keep_certificate(core.clone())));

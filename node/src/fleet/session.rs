@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::core::{ACTOR, Core};
+use crate::env::FileMode;
 
 /// Sessions of one start: a node that is expired more often than this within one start is better started anew.
 const SESSION_BITS: u32 = 16;
@@ -174,10 +175,36 @@ async fn open(core: &Core) -> Result<(), Problem> {
             }
             tracing::info!(node = %core.node, session = %number, "session opened");
             session.tell(core.env.clock.monotonic());
+            remember_peers(core).await;
             Ok(())
         }
         Err(error) => Err(error.problem()),
     }
+}
+
+/// Writes down where the others are, for a start without a ledger.
+async fn remember_peers(core: &Core) {
+    if session_is_alone(core) {
+        return;
+    }
+    let addresses: Vec<String> = core.ledger.read(|state| {
+        let others = state.active().filter(|member| member.node != core.node);
+        others.map(|member| member.seat.address.clone()).collect()
+    });
+    if addresses.is_empty() {
+        return;
+    }
+    let (env, text) = (core.env.clone(), addresses.join("\n") + "\n");
+    let write = move || env.files.write(super::PEERS_FILE, text.as_bytes(), FileMode::Shared);
+    match core.env.blocking.call(write).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the addresses of the members are not written down"),
+        Err(error) => tracing::warn!(%error, "the addresses of the members are not written down"),
+    }
+}
+
+fn session_is_alone(core: &Core) -> bool {
+    core.fleet.session.alone
 }
 
 /// One heartbeat.

@@ -87,7 +87,10 @@ impl Blobs {
             return Ok(());
         }
         let frame = wire::encode(Kind::BlobPut, blobs).map_err(|source| LedgerError::NotStorable { source })?;
-        let put = |voter| self.peers.call_frame::<Vec<Hash256>>(voter, frame.clone(), COPY_DEADLINE);
+        let put = |voter: NodeId| {
+            let (peers, frame) = (self.peers.clone(), frame.clone());
+            async move { peers.call_frame::<Vec<Hash256>>(voter, frame, COPY_DEADLINE).await }
+        };
         let mut puts: FuturesUnordered<_> = others.into_iter().map(put).collect();
         let (mut copies, mut last) = (0, None);
         while let Some(outcome) = puts.next().await {
@@ -96,6 +99,8 @@ impl Blobs {
                 Err(error) => last = Some(error),
             }
             if copies >= wanted {
+                // The others get theirs too, without anybody waiting for it.
+                tokio::spawn(async move { while puts.next().await.is_some() {} });
                 return Ok(());
             }
         }
@@ -159,6 +164,14 @@ impl Blobs {
             return Err(LedgerError::storage(format!("blob {hash} is damaged: its bytes have the hash {found}")));
         }
         Ok(Some(bytes))
+    }
+
+    /// Those of `hashes` whose blobs are not here.
+    ///
+    /// # Errors
+    /// When reading failed.
+    pub(crate) async fn missing(&self, hashes: Vec<Hash256>) -> Result<Vec<Hash256>, LedgerError> {
+        self.store.missing_blobs(hashes).await
     }
 
     /// Whether a blob with this hash is here.

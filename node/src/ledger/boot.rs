@@ -46,6 +46,14 @@ impl Boot {
         Self { node: NodeId(new_id(env)), boots: 0, founded: false, joined: false }
     }
 
+    /// Becomes the member `node`, whose ledger is empty yet. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn replace(env: &Env, node: NodeId) -> Result<(), LedgerError> {
+        Self { node, boots: 0, founded: false, joined: true }.write(env)
+    }
+
     /// Writes the identity of a node that was admitted to a fleet, before its first start. Blocks.
     ///
     /// # Errors

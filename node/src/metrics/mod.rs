@@ -77,6 +77,10 @@ pub struct NodeStats {
     pub batches_lent: u64,
     /// Batches that it ran for others.
     pub batches_borrowed: u64,
+    /// Documents that it fetched because it votes and lacked them.
+    pub documents_fetched: u64,
+    /// Connections that are left alone because they failed again and again.
+    pub connections_resting: u64,
     /// Calls of the API that were answered with success.
     pub requests_good: u64,
     /// Calls that were refused: the caller's mistake.

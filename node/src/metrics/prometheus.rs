@@ -26,6 +26,18 @@ pub struct Scrape {
     pub applied_index: u64,
     /// Whether the node leads its ledger.
     pub leads: bool,
+    /// Seconds of one slot of migrations of this node that have not begun.
+    pub backlog_seconds: u64,
+    /// Seconds of one slot of its batches that nobody runs yet.
+    pub open_seconds: u64,
+    /// Members with a session.
+    pub nodes_active: u64,
+    /// Nodes that vote.
+    pub voters: u64,
+    /// Whether facts can be recorded.
+    pub quorum: bool,
+    /// Milliseconds since this node knew that it is up to date.
+    pub age_millis: u64,
 }
 
 /// The media type of the text.
@@ -45,6 +57,13 @@ pub fn render(scrape: &Scrape) -> String {
         ("slots", "Batches and final work that run at once.", scrape.slots),
         ("slots_busy", "Slots in use.", node.slots_busy),
         ("preparations", "Preparations that run.", node.preparations),
+        ("backlog_seconds", "Seconds of one slot of work that has not begun.", scrape.backlog_seconds),
+        ("open_batch_seconds", "Seconds of one slot of batches that wait.", scrape.open_seconds),
+        ("connections_resting", "Connections that are left alone after failures.", node.connections_resting),
+        ("fleet_nodes_active", "Members with a session.", scrape.nodes_active),
+        ("fleet_voters", "Nodes that vote.", scrape.voters),
+        ("fleet_quorum", "Whether facts can be recorded.", u64::from(scrape.quorum)),
+        ("fleet_age_milliseconds", "Since this node knew that it is up to date.", scrape.age_millis),
         ("ledger_applied_index", "Index of the last applied entry.", scrape.applied_index),
         ("ledger_leader", "Whether this node leads its ledger.", u64::from(scrape.leads)),
     ] {
@@ -59,6 +78,18 @@ pub fn render(scrape: &Scrape) -> String {
         ("work_failed_total", "Other work that failed.", node.work_failed),
         ("aborted_total", "Work that was ended from outside.", node.aborted),
         ("differences_total", "Differences that were found.", node.differences),
+        ("effects_refused_total", "Effects that were not begun for lack of a session.", node.effects_refused),
+        ("stale_entries_total", "Entries refused because another owner had taken over.", node.stale_entries),
+        ("elections_won_total", "Times that this node began to lead.", node.elections_won),
+        ("sessions_expired_total", "Sessions of silent nodes that this node ended.", node.sessions_expired),
+        ("voter_changes_total", "Changes of the voters that this node made.", node.voter_changes),
+        ("steals_asked_total", "Times that this node asked for work.", node.steals_asked),
+        ("steals_won_total", "Times that it got some.", node.steals_won),
+        ("migrations_stolen_total", "Migrations that it got.", node.migrations_stolen),
+        ("migrations_given_total", "Migrations that it gave away.", node.migrations_given),
+        ("batches_lent_total", "Batches that other nodes ran for it.", node.batches_lent),
+        ("batches_borrowed_total", "Batches that it ran for other nodes.", node.batches_borrowed),
+        ("documents_fetched_total", "Documents copied to this voter afterwards.", node.documents_fetched),
         ("ledger_syncs_total", "fsync calls of the ledger's storage.", ledger.syncs),
         ("ledger_written_bytes_total", "Bytes written to the ledger's storage.", ledger.written_bytes),
         ("ledger_commits_total", "Durable commits.", ledger.commits),

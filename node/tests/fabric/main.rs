@@ -6,4 +6,6 @@ mod calls;
 mod credentials;
 mod hostile;
 mod joining;
+mod restart;
 mod site;
+mod zz_speed;

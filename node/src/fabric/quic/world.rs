@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use quinn::{AsyncUdpSocket, EndpointConfig, ServerConfig, TimeSource, TokioRuntime};
+use quinn::{
+    AsyncUdpSocket, ConnectionId, ConnectionIdGenerator, EndpointConfig, ServerConfig, TimeSource, TokioRuntime,
+};
 use ring::{hkdf, hmac};
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
@@ -53,6 +55,8 @@ impl World {
         let mut seed = [0; 32];
         self.entropy.fill(&mut seed);
         config.rng_seed(Some(seed));
+        let entropy = self.entropy.clone();
+        config.cid_generator(move || Box::new(RandomIds(entropy.clone())));
         let held = Arc::downgrade(&socket);
         let endpoint = quinn::Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))?;
         Ok((endpoint, held))
@@ -92,6 +96,24 @@ impl World {
         }
         let opened = self.blocking.call(move || wire::open(frame)).await;
         opened.unwrap_or(Err(WireError::NoHeader { bytes: 0 }))
+    }
+}
+
+/// Ids of connections. QUIC's own generator marks them with a key of this start, and drops packets of connections of
+/// an earlier one without a word: their senders would wait for a timeout.
+struct RandomIds(Arc<dyn Entropy>);
+
+impl ConnectionIdGenerator for RandomIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        ConnectionId::new(&self.0.number().to_le_bytes())
+    }
+
+    fn cid_len(&self) -> usize {
+        size_of::<u64>()
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
     }
 }
 

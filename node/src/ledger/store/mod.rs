@@ -169,6 +169,11 @@ impl Store {
         self.read(move |transaction| tables::has_blob(transaction, hash)).await
     }
 
+    /// Those of `hashes` that no blob has.
+    pub(crate) async fn missing_blobs(&self, hashes: Vec<Hash256>) -> Result<Vec<Hash256>, LedgerError> {
+        self.read(move |transaction| tables::missing_blobs(transaction, hashes)).await
+    }
+
     /// Waits until a commit fails, and says why. From then on everything fails until the database is opened anew.
     pub(crate) async fn broken(&self) -> LedgerError {
         let mut broken = self.shared.broken.subscribe();

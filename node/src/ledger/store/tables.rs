@@ -90,6 +90,17 @@ pub(super) fn has_blob(transaction: &ReadTransaction, hash: Hash256) -> Result<b
     Ok(transaction.open_table(BLOBS)?.get(hash.0)?.is_some())
 }
 
+pub(super) fn missing_blobs(transaction: &ReadTransaction, hashes: Vec<Hash256>) -> Result<Vec<Hash256>, redb::Error> {
+    let blobs = transaction.open_table(BLOBS)?;
+    let mut missing = Vec::new();
+    for hash in hashes {
+        if blobs.get(hash.0)?.is_none() {
+            missing.push(hash);
+        }
+    }
+    Ok(missing)
+}
+
 pub(super) fn note_committed(transaction: &WriteTransaction, position: &[u8]) -> Result<(), redb::Error> {
     put_meta(transaction, COMMITTED, position)
 }
