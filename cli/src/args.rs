@@ -317,6 +317,14 @@ mod tests {
     }
 
     #[test]
+    fn a_join_token_is_not_taken_for_the_callers_own() {
+        let arguments = Arguments::parse_from(["skein", "--token", "mine", "fleet", "revoke", "another"]);
+        assert_eq!(arguments.connection.token.as_deref(), Some("mine"));
+        let Command::Fleet(FleetCommand::Revoke { join_token }) = arguments.command else { panic!("another command") };
+        assert_eq!(join_token, "another");
+    }
+
+    #[test]
     fn times_are_written_as_people_say_them() {
         assert_eq!(
             [duration("90s"), duration("15m"), duration("1h"), duration("2d")],

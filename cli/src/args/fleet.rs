@@ -49,7 +49,8 @@ pub(crate) enum FleetCommand {
     /// Make a join token worthless, for one that went astray.
     Revoke {
         /// The token, or the SHA-256 of its secret as the fleet knows it.
-        token: String,
+        #[arg(value_name = "TOKEN")]
+        join_token: String,
     },
     /// The fleet as the asked node sees it: leader, voters, every node with its slots and its work.
     Show,

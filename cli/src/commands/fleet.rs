@@ -41,7 +41,7 @@ pub(super) fn run(client: impl Fn() -> Result<Client>, command: &FleetCommand, f
         FleetCommand::Init(init) => found(init, format),
         FleetCommand::Token { valid } => token(&client()?, *valid, format),
         FleetCommand::Tokens => tokens(&client()?, format),
-        FleetCommand::Revoke { token } => revoke(&client()?, token, format),
+        FleetCommand::Revoke { join_token } => revoke(&client()?, join_token, format),
         FleetCommand::Show => show(&client()?, format),
     }
 }

@@ -99,6 +99,7 @@ node:
 fleet:
   listen: {fleet_listen}
   zone: zone-{number}
+  stableSeconds: 1      # usual is 10: so that the nodes of a demonstration vote at once
 connections:
   legacy:
     kind: hive-files

@@ -19,6 +19,8 @@ use crate::output::{self, Table};
 const JOIN_LIMIT: Duration = Duration::from_secs(60);
 /// Join tokens of a demonstration are used at once.
 const TOKEN_SECONDS: u64 = 10 * 60;
+/// Voters of a fleet, unless configured otherwise.
+const MOST_VOTERS: usize = 5;
 /// How often it is looked.
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
 /// Adopted migrations that are shown one by one.
@@ -87,18 +89,21 @@ impl Fleet {
         Ok(())
     }
 
-    /// Waits until the fleet has all its nodes.
+    /// Waits until the fleet has all its nodes, and as many voters as it will have.
     fn gathered(&self) -> Result<()> {
         let began = Instant::now();
         loop {
             let view = fleet::view(&self.client)?;
             let active = view.nodes.iter().filter(|row| row.standing == Standing::Active).count();
-            if active >= self.nodes.len() && view.quorum {
+            // An even number of voters survives no more deaths than the odd one below it.
+            let voters = (self.nodes.len() - 1) / 2 * 2 + 1;
+            if active >= self.nodes.len() && view.quorum && view.voters.len() >= voters.min(MOST_VOTERS) {
                 output::print(&format!("{}\n{}", fleet::head(&view), commands::node::table(&view.nodes, false)))?;
                 return Ok(());
             }
             if began.elapsed() > JOIN_LIMIT {
-                bail!("{active} of {} nodes are active after {JOIN_LIMIT:?}", self.nodes.len());
+                let (nodes, votes) = (self.nodes.len(), view.voters.len());
+                bail!("{active} of {nodes} nodes are active and {votes} vote after {JOIN_LIMIT:?}");
             }
             std::thread::sleep(ASK_INTERVAL);
         }

@@ -1,10 +1,14 @@
 //! What the view remembers between two drawings: the last figures, what is wrong, where the reader looks.
 
+use std::collections::VecDeque;
+
 use anyhow::Result;
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
 
 use super::snapshot::Snapshot;
 
+/// Over so long a time the rows of a second are counted: a batch reports them all at its end.
+const RATE_MILLIS: u64 = 5_000;
 /// Lines that page keys move.
 const PAGE: usize = 10;
 
@@ -39,8 +43,10 @@ pub(super) struct Screen {
     pub(super) snapshot: Snapshot,
     /// Why the last question was not answered.
     pub(super) trouble: Option<String>,
-    /// Rows read in a second, between the last two answers that differ.
+    /// Rows read in a second, over the last few seconds.
     pub(super) rows_per_second: u64,
+    /// Times of the last answers, and the rows that had been read by then.
+    seen: VecDeque<(u64, u64)>,
     pub(super) focus: Part,
     /// First shown line of nodes, policies and problems.
     offsets: [usize; 3],
@@ -48,16 +54,21 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn new(snapshot: Snapshot) -> Self {
-        Self { snapshot, trouble: None, rows_per_second: 0, focus: Part::Nodes, offsets: [0; 3] }
+        let seen = VecDeque::from([(snapshot.at, snapshot.status.rows_in)]);
+        Self { snapshot, trouble: None, rows_per_second: 0, seen, focus: Part::Nodes, offsets: [0; 3] }
     }
 
     /// Shows new figures, or what is wrong beside the old ones.
     pub(super) fn show(&mut self, snapshot: Result<Snapshot>) {
         match snapshot {
             Ok(new) => {
-                let rows = new.status.rows_in.saturating_sub(self.snapshot.status.rows_in);
-                let millis = new.at.saturating_sub(self.snapshot.at).max(1);
+                while self.seen.len() > 1 && self.seen[1].0 + RATE_MILLIS <= new.at {
+                    self.seen.pop_front();
+                }
+                let (since, before) = self.seen.front().copied().unwrap_or((new.at, new.status.rows_in));
+                let (rows, millis) = (new.status.rows_in.saturating_sub(before), new.at.saturating_sub(since).max(1));
                 self.rows_per_second = rows.saturating_mul(1000) / millis;
+                self.seen.push_back((new.at, new.status.rows_in));
                 self.snapshot = new;
                 self.trouble = None;
             }

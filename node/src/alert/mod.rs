@@ -122,7 +122,7 @@ impl Teller {
                 self.looked_at = Some(index);
                 return Ok(());
             }
-            for (event, incidents) in [(Event::Opened, &due.opened), (Event::Resolved, &due.resolved)] {
+            for (event, incidents) in [(Event::Resolved, &due.resolved), (Event::Opened, &due.opened)] {
                 let told = self.delivery.send(event, incidents, self.core.now()).await?;
                 self.record(told, event).await?;
             }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use skein_protocol::api::{Filter, MigrationDetail, MigrationRow, Page, PlannedDataset, Report};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{MigrationId, TableName};
-use skein_protocol::ledger::State as LedgerState;
+use skein_protocol::ledger::{Migration, State as LedgerState};
 use skein_protocol::plan::{Plan, Planned, Refusal};
 
 use super::Api;
@@ -76,7 +76,16 @@ fn documents(api: &Api, name: &str) -> Result<(Option<Hash256>, Option<Hash256>)
 }
 
 /// The migration that is called `name`: by its id, or by its dataset or target, if that is one alone.
-pub(super) fn find(state: &LedgerState, name: &str) -> Result<MigrationId, ApiError> {
+fn find(state: &LedgerState, name: &str) -> Result<MigrationId, ApiError> {
+    find_among(state, name, state.migrations().values().filter(|migration| !state.is_superseded(migration)))
+}
+
+/// The same, among some migrations; an id names any.
+pub(super) fn find_among<'a>(
+    state: &LedgerState,
+    name: &str,
+    among: impl Iterator<Item = &'a Migration>,
+) -> Result<MigrationId, ApiError> {
     if let Ok(id) = name.parse::<MigrationId>() {
         return state.migration(id).map(|migration| migration.id).ok_or_else(|| none(name));
     }
@@ -84,8 +93,7 @@ pub(super) fn find(state: &LedgerState, name: &str) -> Result<MigrationId, ApiEr
         let why = "it is neither an id nor database.table";
         return Err(ApiError::invalid(format!("migration {name}"), why, "list the migrations"));
     };
-    let named = state.migrations().values().filter(|migration| !state.is_superseded(migration));
-    let mut named = named.filter(|migration| migration.dataset == table || migration.target == table);
+    let mut named = among.filter(|migration| migration.dataset == table || migration.target == table);
     let first = named.next().ok_or_else(|| none(name))?;
     let others: Vec<String> = named.map(|other| other.id.to_string()).collect();
     if others.is_empty() {

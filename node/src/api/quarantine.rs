@@ -20,7 +20,7 @@ use super::auth::Caller;
 use super::error::ApiError;
 use super::extract::{Params, json, reason};
 use super::listing::Wanted;
-use super::migrations::find;
+use super::migrations::find_among;
 use super::rows::{batches, migration_row};
 
 pub(super) async fn list(
@@ -36,7 +36,7 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Result<Json<QuarantineRow>, ApiError> {
     api.core.ledger.read(|state| {
-        let id = find(state, &name)?;
+        let id = find_among(state, &name, state.in_phase(Phase::Quarantined))?;
         let found = state.migration(id).filter(|migration| migration.phase == Phase::Quarantined);
         let none = || ApiError::not_found(format!("{name} in quarantine"), "list them: skein quarantine list");
         found.map(|migration| Json(row(migration))).ok_or_else(none)

@@ -46,6 +46,11 @@ fn a_quarantined_migration_is_listed_with_its_whole_context() {
         assert_eq!(site.get("/v1/quarantine/db.bad").await, *bad);
         let (status, _) = site.call(Method::GET, "/v1/quarantine/db.good", "").await;
         assert_eq!(status, StatusCode::NOT_FOUND, "it is committed");
+        let other = named_policy("q", "").replace("connection: lake", "connection: lake, name: \"q.{table}\"");
+        site.world.heal();
+        site.apply(&other).await;
+        site.until("the others are committed", |state| state.count(Phase::Committed) == 4).await;
+        assert_eq!(site.get("/v1/quarantine/db.bad").await["row"]["policy"], "p", "the other one is not in quarantine");
     });
 }
 
