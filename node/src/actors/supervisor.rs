@@ -130,7 +130,7 @@ impl Actor for Supervisor {
             SupervisorMessage::RestartDispatcher => state.start_dispatcher(&myself).await?,
             SupervisorMessage::HandTo(id, batch, runner) => state.lend(&myself, id, batch, runner).await?,
             SupervisorMessage::Steal(thief, gift) => state.tell(DispatcherMessage::Steal(thief, gift)),
-            SupervisorMessage::Session(session) => state.session(session),
+            SupervisorMessage::Session(session) => state.session(&myself, session).await?,
             SupervisorMessage::Drain(idle) => {
                 if let Some(dispatcher) = state.dispatcher.take() {
                     dispatcher.stop(None);
@@ -247,10 +247,15 @@ impl SupervisorState {
     }
 
     /// Without a session everything under way is given up: others may take over any time.
-    fn session(&mut self, session: SessionState) {
+    async fn session(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        session: SessionState,
+    ) -> Result<(), ActorProcessingErr> {
         if session == SessionState::Acting {
+            self.close_given_up(myself).await?;
             self.tell(DispatcherMessage::Wake);
-            return;
+            return Ok(());
         }
         for (id, child) in std::mem::take(&mut self.children) {
             if !child.jobs.is_empty() {
@@ -263,6 +268,21 @@ impl SupervisorState {
             }
         }
         self.tell_if_idle();
+        Ok(())
+    }
+
+    /// Closes what was given up if nobody took over: the session goes on, and the ledger has these batches as running.
+    async fn close_given_up(&mut self, myself: &ActorRef<SupervisorMessage>) -> Result<(), ActorProcessingErr> {
+        let open: Vec<MigrationId> = self.core.ledger.read(|state| {
+            let ours = state.migrations().values().filter(|one| one.owner == self.core.node && one.running() > 0);
+            ours.map(|migration| migration.id).collect()
+        });
+        for id in open {
+            let child = self.child(myself, id).await?;
+            // One that is there already may know better: it closes only what no task of it works on.
+            let _ = child.actor.cast(MigrationMessage::Look);
+        }
+        Ok(())
     }
 
     /// The actor of a migration, built if there is none.

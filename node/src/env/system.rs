@@ -33,6 +33,8 @@ mod outbound;
 const LOCK: &str = "lock";
 /// The folder of the ledger's storage.
 const LEDGER: &str = "ledger";
+/// Datagrams that wait in the system, in each direction: a few milliseconds of a fast network.
+const DATAGRAM_BUFFER_BYTES: usize = 2 << 20;
 /// Ending of a file that is being written; left over only by a crash.
 const UNFINISHED: &str = ".unfinished";
 
@@ -295,6 +297,10 @@ impl Network for SystemNetwork {
     async fn datagrams(&self, at: SocketAddr) -> io::Result<Arc<dyn quinn::AsyncUdpSocket>> {
         let socket = std::net::UdpSocket::bind(at)?;
         socket.set_nonblocking(true)?;
+        // As far as the machine lets us: with less, packets get lost while the node is busy, and calls wait for them.
+        let state = quinn::udp::UdpSocketState::new((&socket).into())?;
+        let _ = state.set_recv_buffer_size((&socket).into(), DATAGRAM_BUFFER_BYTES);
+        let _ = state.set_send_buffer_size((&socket).into(), DATAGRAM_BUFFER_BYTES);
         quinn::TokioRuntime.wrap_udp_socket(socket)
     }
 }

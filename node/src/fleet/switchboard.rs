@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use skein_protocol::calls::Heartbeat;
@@ -14,11 +15,15 @@ use skein_protocol::peer::Gossip;
 use skein_protocol::problem::{Code, Problem};
 use skein_protocol::wire::{self, Kind};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use super::{admission, guests, session, steal};
 use crate::core::Core;
 use crate::fabric::{Answering, Peer};
 use crate::ledger::{Notice, encode_answer, malformed};
+
+/// A node that was replaced hears its last answer within this time.
+const LAST_ANSWER: Duration = Duration::from_secs(5);
 
 /// Takes frames to where they are answered.
 pub(crate) struct Switchboard {
@@ -111,7 +116,15 @@ pub(super) async fn follow(core: Arc<Core>) {
                     learn(&core, &member);
                 }
             }
-            Entry::MemberReplaced { .. } | Entry::MemberRemoved { .. } => learn_all(&core),
+            Entry::MemberReplaced { .. } => {
+                // The one that is replaced waits for its new certificate on a connection of its old name.
+                let core = core.clone();
+                tokio::spawn(async move {
+                    sleep(LAST_ANSWER).await;
+                    learn_all(&core);
+                });
+            }
+            Entry::MemberRemoved { .. } => learn_all(&core),
             _ => {}
         }
     }

@@ -27,14 +27,20 @@ async fn speed() {
             (x >> 56) as u8
         })
         .collect();
-    for size in [4 << 10, 64 << 10, 1 << 20, 8 << 20, 64 << 20] {
-        let frame = wire::encode(Kind::BlobPut, &noise[..size]).unwrap();
-        let n = ((16 << 20) / size).clamp(1, 200);
+    for (kind, size) in [
+        (Kind::RaftAppend, 4 << 10),
+        (Kind::RaftAppend, 64 << 10),
+        (Kind::RaftAppend, 1 << 20),
+        (Kind::RaftSnapshot, 7 << 20),
+        (Kind::RaftAppend, 63 << 20),
+    ] {
+        let frame = wire::encode(kind, &noise[..size]).unwrap();
+        let n = ((64 << 20) / size).clamp(1, 400);
         let t = tokio::time::Instant::now();
         for _ in 0..n {
             one.fabric.call(two.at(), None, frame.clone(), DEADLINE).await.unwrap();
         }
         let each = t.elapsed() / n as u32;
-        println!("{size} bytes there and back: {each:?}, {:.0} MB/s", 2.0 * size as f64 / each.as_secs_f64() / 1e6);
+        println!("{size} bytes one way: {each:?}, {:.0} MB/s", size as f64 / each.as_secs_f64() / 1e6);
     }
 }

@@ -49,14 +49,16 @@ pub(super) const MEMBER_CASTS: VarInt = VarInt::from_u32(64);
 /// Streams of all peers that are served at once; each is a task of a few kilobytes.
 pub(super) const MAX_STREAMS: usize = 4_096;
 
-/// Bytes of one connection that wait to be read: what a local network carries in some milliseconds.
-pub(super) const MEMBER_WINDOW: VarInt = VarInt::from_u32(8 << 20);
+/// Bytes of one connection that wait to be read or are on their way: twice those of a stream, so that a long frame does
+/// not hold up short ones.
+pub(super) const MEMBER_WINDOW: VarInt = VarInt::from_u32(2 << 20);
 /// A stranger sends one short frame.
 const STRANGER_WINDOW: VarInt = VarInt::from_u32(128 << 10);
-/// Bytes of one stream that wait to be read.
-const STREAM_WINDOW: VarInt = VarInt::from_u32(4 << 20);
+/// Bytes of one stream that wait to be read or are on their way: a local network carries them in a millisecond, and
+/// more than that would only overrun the buffers of a peer that is busy.
+const STREAM_WINDOW: VarInt = VarInt::from_u32(1 << 20);
 /// Bytes of one connection that wait to be acknowledged.
-const SEND_WINDOW: u64 = 8 << 20;
+const SEND_WINDOW: u64 = 2 << 20;
 /// Frames that are read or answered at once, in KiB of their bytes: three of the largest, sealed and open.
 pub(super) const FRAMES_KIB: usize = 448 << 10;
 
