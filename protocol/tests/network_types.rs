@@ -1,4 +1,5 @@
 //! Every type that travels survives its frame, sealed and opened, whatever its values are; and no bytes do harm.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::collection::vec;
 use proptest::option;

@@ -8,4 +8,3 @@ mod hostile;
 mod joining;
 mod restart;
 mod site;
-mod zz_speed;

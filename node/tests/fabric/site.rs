@@ -159,7 +159,6 @@ impl Answering for Numbers {
                 number => Ok(wire::encode(Kind::Answer, &(number + 1)).unwrap()),
             },
             Kind::BlobPut => Ok(wire::encode(Kind::Answer, &wire::decode::<Vec<u8>>(kind, &frame).unwrap()).unwrap()),
-            Kind::RaftSnapshot | Kind::RaftAppend => Ok(wire::encode(Kind::Answer, &(frame.len() as u64)).unwrap()),
             Kind::Join => self.join(&frame),
             other => panic!("nobody asks for {other:?}"),
         }
