@@ -195,7 +195,7 @@ impl MemoryFabric {
             shared.entrances.iter().filter(|(_, entrance)| entrance.node == node).map(|(at, _)| *at).collect();
         shared
             .connected
-            .retain(|(from, to)| !(*from == at && of_node.contains(to)) && !(*to == at && of_node.contains(from)));
+            .retain(|(from, to)| !(*from == at && of_node.contains(to) || *to == at && of_node.contains(from)));
     }
 
     /// Lets a frame arrive, or get lost. A connection needs both directions to come about, and then one to carry.
