@@ -326,7 +326,7 @@ impl NodeHandle {
     pub async fn stop(self) -> Result<(), NodeError> {
         let Self { core, tree, server, router, tasks, alerts } = self;
         core.fleet.leave();
-        if core.fleet.peers.fabric().is_some() && core.may_act() {
+        if core.fleet.peers.fabric().is_some() && core.may_act() && fleet::has_quorum(&core) {
             match timeout(HAND_OVER, fleet::hand_over(&core)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "work was not handed over; others adopt it"),

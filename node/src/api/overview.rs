@@ -93,14 +93,17 @@ pub(super) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// The node can record facts.
+/// The node can record facts and act.
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Result<&'static str, ApiError> {
     let stopped = api.core.ledger.stopped().now_or_never();
-    if stopped.is_none() && fleet_source::has_quorum(&api.core) {
-        return Ok("ready\n");
-    }
-    let alone = || "it knows of no leader that a majority of the voters follows".to_owned();
-    let why = stopped.map_or_else(alone, |error| error.to_string());
+    let why = match stopped {
+        Some(error) => error.to_string(),
+        None if !fleet_source::has_quorum(&api.core) => {
+            "it knows of no leader that a majority of the voters follows".to_owned()
+        }
+        None if !api.core.may_act() => "it has no session yet, or lost it".to_owned(),
+        None => return Ok("ready\n"),
+    };
     Err(Problem::new(Code::LedgerUnavailable, "the node", why, "look at the node's log").into())
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn hand_over(core: &Core) -> Result<usize, LedgerError> {
     let idle = stats.slots_busy == 0 && stats.preparations == 0;
     let by_target = core.ledger.read(|state| {
         let mut by_target: BTreeMap<NodeId, Vec<Fence>> = BTreeMap::new();
-        for (id, to) in place(&takers(state, core.node), &leftover(state, core.node, idle)) {
+        for (id, to) in place(&takers(core, state), &leftover(state, core.node, idle)) {
             if let Some(migration) = state.migration(id) {
                 by_target.entry(to).or_default().push(migration.fence());
             }
@@ -62,8 +62,10 @@ pub(crate) async fn hand_over(core: &Core) -> Result<usize, LedgerError> {
     Ok(given)
 }
 
-fn takers(state: &State, leaver: NodeId) -> Vec<SeatLoad> {
-    let others = state.active().filter(|member| member.takes_work() && member.node != leaver);
+fn takers(core: &Core, state: &State) -> Vec<SeatLoad> {
+    let others = state.active().filter(|member| {
+        member.takes_work() && member.node != core.node && !core.fleet.gossip.is_leaving(member.node)
+    });
     let seat = |member: &skein_protocol::ledger::Member| SeatLoad {
         node: member.node,
         slots: member.seat.slots,
@@ -74,7 +76,8 @@ fn takers(state: &State, leaver: NodeId) -> Vec<SeatLoad> {
 
 /// What `owner` has and does not work on.
 fn leftover(state: &State, owner: NodeId, idle: bool) -> Vec<(MigrationId, u64)> {
-    let mine = state.migrations().values().filter(|migration| migration.owner == owner);
+    // What has come to its end is nobody's work; a goodbye gives it to others as it is.
+    let mine = state.migrations().values().filter(|migration| migration.owner == owner && !migration.phase.is_end());
     let free = mine.filter(|migration| migration.running() == 0 && (idle || rests(migration)));
     free.map(|migration| (migration.id, migration.plan.as_ref().map_or(1, |plan| plan.seconds))).collect()
 }

@@ -123,7 +123,8 @@ const REPLACED: Duration = Duration::from_secs(5);
 pub(crate) async fn say_goodbye(core: &Core) {
     let Some(session) = core.session_number() else { return };
     let others = core.ledger.read(|state| state.active().filter(|member| member.node != core.node).count());
-    if others == 0 {
+    // Without a quorum nobody hears a goodbye: the others find out.
+    if others == 0 || !has_quorum(core) {
         return;
     }
     let votes = || core.ledger.raft_view().voters.contains(&core.node);
