@@ -102,7 +102,16 @@ impl Client {
 
     /// True when the node says that it is ready.
     pub(crate) fn is_ready(&self) -> bool {
-        let answer = self.agent.get(format!("{}/readyz", self.server())).call();
+        self.says_yes("/readyz")
+    }
+
+    /// True when there is a node, ready or not.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.says_yes("/healthz")
+    }
+
+    fn says_yes(&self, path: &str) -> bool {
+        let answer = self.agent.get(format!("{}{path}", self.server())).call();
         matches!(answer, Ok(answer) if answer.status().is_success())
     }
 

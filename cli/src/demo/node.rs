@@ -91,7 +91,8 @@ pub(super) fn sample(binary: &Path, layout: &Layout, arguments: &DemoArgs) -> Re
 pub(super) fn left_running(layout: &Layout, number: u32) -> Option<Node> {
     let running: Running = serde_json::from_slice(&std::fs::read(note(layout, number)).ok()?).ok()?;
     let client = client(layout, number, &running.server).ok()?;
-    client.is_ready().then(|| {
+    // It need not be ready: without the others it may have no majority.
+    client.is_alive().then(|| {
         eprintln!("node {number}: process {} of an earlier demonstration, {}", running.pid, running.server);
         Node { number, client, pid: running.pid, child: None }
     })
@@ -195,7 +196,7 @@ impl Node {
         while began.elapsed() < STOP_LIMIT {
             let ended = match &mut self.child {
                 Some(child) => child.try_wait()?.is_some(),
-                None => !self.client.is_ready(),
+                None => !self.client.is_alive(),
             };
             if ended {
                 return Ok(());

@@ -79,7 +79,12 @@ fn rows(core: &Core, state: &State, raft: &RaftView, live: &BTreeMap<NodeId, Sai
             draining: member.draining,
             role: role(raft, member.node),
             session: member.session,
-            last_heard_millis: if own { Some(0) } else { heard(core, member.node, now) },
+            // Whoever gossips was heard a moment ago, by whichever node; heartbeats are heard by the leader alone.
+            last_heard_millis: if own || live.contains_key(&member.node) {
+                Some(0)
+            } else {
+                heard(core, member.node, now)
+            },
             owned,
             unstarted,
             note: member.note.clone(),
