@@ -25,4 +25,4 @@ mod shim;
 mod tape;
 mod traced;
 
-pub use run::{Outcome, run};
+pub use run::{Disks, Outcome, run};

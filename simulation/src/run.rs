@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use skein_node::scripted::World;
 use skein_protocol::ids::TableName;
-use skein_protocol::ledger::{Phase, Standing, State};
+use skein_protocol::ledger::{Migration, Phase, Standing, State};
 
 use crate::client::{self, Submitting};
 use crate::fleet::{Fleet, MACHINES};
-use crate::script::{Accident, Crash, Script};
+use crate::machine::Machine;
+use crate::script::{Accident, Crash, Cut, Script};
 use crate::shim;
 use crate::tape::Tape;
 
 /// The fleet is complete, with all voters, within this time.
 const FORMED_WITHIN: Duration = Duration::from_secs(60);
 /// After the last accident is over, everything is done within this time.
-const DONE_WITHIN: Duration = Duration::from_secs(120);
+const DONE_WITHIN: Duration = Duration::from_secs(60);
 /// A crash that waits for a disk operation happens by then at the latest.
 const LATEST_CRASH: Duration = Duration::from_secs(10);
 /// A node that gave up is started again after this.
@@ -49,12 +50,24 @@ pub struct Outcome {
     pub lines: Vec<String>,
 }
 
+/// What the machines of a run are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disks {
+    /// What was synced is there after a crash.
+    Honest,
+    /// Syncs succeed and do nothing. No node is safe on these: a run over some seeds must fail, or it sees nothing.
+    Lying,
+}
+
 /// Runs a seed. A process does this once.
 #[must_use]
-pub fn run(seed: u64) -> Outcome {
+pub fn run(seed: u64, disks: Disks) -> Outcome {
     shim::inside(seed, move || {
         let (world, tape) = (World::new(seed), Tape::new());
         let mut course = Course::new(seed, &world, &tape);
+        if disks == Disks::Lying {
+            course.fleet.machines.iter().for_each(|machine| machine.host.storage.lie_about_syncs());
+        }
         let mut failures: Vec<String> = course.run().err().into_iter().collect();
         failures.extend(world.violations());
         failures.extend(tape.contradictions());
@@ -98,6 +111,8 @@ struct Course {
     tables: Vec<TableName>,
     submitting: Vec<Submitting>,
     troubles: Vec<Trouble>,
+    /// Each with whether it is cut now.
+    cuts: Vec<(Cut, bool)>,
     /// When a node that gave up is started again.
     again: BTreeMap<usize, Duration>,
 }
@@ -127,6 +142,7 @@ impl Course {
             tables,
             submitting,
             troubles: script.accidents.into_iter().map(trouble).collect(),
+            cuts: script.cuts.into_iter().map(|cut| (cut, false)).collect(),
             again: BTreeMap::new(),
         }
     }
@@ -134,7 +150,7 @@ impl Course {
     fn run(&mut self) -> Result<(), String> {
         self.form()?;
         let begun = self.fleet.now;
-        let mut quiet_since = begun;
+        let mut calm_since = begun;
         loop {
             self.fleet.pass();
             let now = self.fleet.now - begun;
@@ -142,14 +158,17 @@ impl Course {
                 submitting.step(&self.fleet.machines, now)?;
             }
             self.accidents(now);
+            self.cut_links(now);
             self.revive();
-            if !self.is_quiet() {
-                quiet_since = self.fleet.now;
-            }
-            if self.is_time_to_look() && self.is_quiet() && self.is_done() {
+            let quiet = self.is_quiet(now);
+            if quiet && self.is_time_to_look() && self.is_done() {
                 break;
             }
-            if self.fleet.now > quiet_since + DONE_WITHIN {
+            // A submission that nobody acknowledges must not keep the run alive.
+            if !self.accidents_are_over(now) {
+                calm_since = self.fleet.now;
+            }
+            if self.fleet.now > calm_since + DONE_WITHIN {
                 return Err(format!("not everything is done: {}", self.describe()));
             }
         }
@@ -247,6 +266,25 @@ impl Course {
         }
     }
 
+    /// Cuts and heals links as the script says.
+    fn cut_links(&mut self, now: Duration) {
+        let at = |number: usize| self.fleet.machines[number].at;
+        let fabric = &self.fleet.machines[0].host.fabric;
+        for (cut, is_cut) in &mut self.cuts {
+            let (from, to) = (at(cut.from), at(cut.to));
+            let wanted = (cut.at..cut.at + cut.lasts).contains(&now);
+            match (wanted, *is_cut) {
+                (true, false) if cut.both_ways => fabric.cut_both(from, to),
+                (true, false) => fabric.cut(from, to),
+                (false, true) => fabric.heal(from, to),
+                _ => continue,
+            }
+            *is_cut = wanted;
+            self.tape.note(cut.from, &format!("link to {to} {}", if wanted { "cut" } else { "healed" }));
+            self.tape.mark("link cut");
+        }
+    }
+
     /// Whoever looks after the machines starts nodes again that gave up.
     fn revive(&mut self) {
         let Some((number, why)) = gave_up(&self.fleet) else { return };
@@ -267,9 +305,14 @@ impl Course {
         }
     }
 
+    fn accidents_are_over(&self, now: Duration) -> bool {
+        self.troubles.iter().all(|trouble| trouble.over)
+            && self.cuts.iter().all(|(cut, is_cut)| now >= cut.at + cut.lasts && !is_cut)
+    }
+
     /// Whether no accident is left, and all is submitted.
-    fn is_quiet(&self) -> bool {
-        self.troubles.iter().all(|trouble| trouble.over) && self.submitting.iter().all(|one| one.acknowledged)
+    fn is_quiet(&self, now: Duration) -> bool {
+        self.accidents_are_over(now) && self.submitting.iter().all(|one| one.acknowledged)
     }
 
     /// Whether everything is committed, and all machines know it.
@@ -312,8 +355,15 @@ impl Course {
             }
         }
         let Some(node) = self.fleet.machines[0].node() else { return };
-        if node.read(|state| state.migrations().values().any(|migration| migration.epoch.0 > 1)) {
+        let told =
+            |migration: &Migration| migration.history.iter().any(|item| item.what.starts_with("adopted by node"));
+        if node.read(|state| state.migrations().values().any(told)) {
             self.tape.mark("migration adopted");
+        }
+        let lent: u64 =
+            self.fleet.machines.iter().filter_map(Machine::node).map(|node| node.stats().batches_lent).sum();
+        if lent > 0 {
+            self.tape.mark("batch lent");
         }
     }
 

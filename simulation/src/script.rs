@@ -44,6 +44,17 @@ pub(crate) struct Accident {
     pub(crate) dark: Duration,
 }
 
+/// A link over which nothing arrives for a while. Times are since the fleet was complete.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cut {
+    pub(crate) at: Duration,
+    pub(crate) lasts: Duration,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    /// Nothing arrives the other way either.
+    pub(crate) both_ways: bool,
+}
+
 /// One submission of a policy.
 #[derive(Debug, Clone)]
 pub(crate) struct Submission {
@@ -59,6 +70,7 @@ pub(crate) struct Submission {
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) accidents: Vec<Accident>,
+    pub(crate) cuts: Vec<Cut>,
     pub(crate) submissions: Vec<Submission>,
     pub(crate) faults: Vec<Fault>,
 }
@@ -71,7 +83,8 @@ impl Script {
         let crashes = 1 + below(&mut random, 3);
         let mut accidents: Vec<Accident> = (0..crashes).map(|_| accident(&mut random)).collect();
         accidents.sort_by_key(|accident| accident.at);
-        Self { accidents, submissions, faults: faults(&mut random) }
+        let faults = faults(&mut random);
+        Self { accidents, cuts: cuts(&mut random), submissions, faults }
     }
 }
 
@@ -101,6 +114,18 @@ fn accident(random: &mut ChaCha8Rng) -> Accident {
         crash: if below(random, 3) == 0 { Crash::Now } else { Crash::AtOperation(operations) },
         dark: Duration::from_millis(1 + below(random, MOST_DARK_MILLIS)),
     }
+}
+
+/// In a third of the seeds links are cut too: one of them, or all of one machine.
+fn cuts(random: &mut ChaCha8Rng) -> Vec<Cut> {
+    if below(random, 3) != 0 {
+        return Vec::new();
+    }
+    let at = Duration::from_millis(below(random, BUSY_MILLIS));
+    let lasts = Duration::from_millis(1 + below(random, MOST_DARK_MILLIS));
+    let (from, all, both_ways) = (machine(random), below(random, 2) == 0, below(random, 3) != 0);
+    let others = (1..MACHINES).map(|step| (from + step) % MACHINES);
+    others.take(if all { MACHINES } else { 1 }).map(|to| Cut { at, lasts, from, to, both_ways }).collect()
 }
 
 /// In half of the seeds the world outside of the nodes fails now and then too.

@@ -7,10 +7,11 @@ use std::process::{Child, Command, Output, Stdio};
 
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=20;
 
-fn start(seed: u64) -> Child {
+fn start(seed: u64, options: &[&str]) -> Child {
     let program = env!("CARGO_BIN_EXE_skein-sim");
     Command::new(program)
         .args(["replay", &seed.to_string()])
+        .args(options)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -27,7 +28,7 @@ fn twenty_seeds_with_crashes_lose_nothing_and_repeat_themselves_in_another_proce
     let mut hashes = Vec::new();
     for seed in SEEDS {
         let again = format!("cargo run --release -p skein-simulation -- replay {seed}");
-        let (one, other) = (start(seed), start(seed));
+        let (one, other) = (start(seed, &[]), start(seed, &[]));
         let (one, other) = (one.wait_with_output().unwrap(), other.wait_with_output().unwrap());
         assert!(one.status.success(), "{}\nagain: {again}", said(&one));
         assert!(one.stdout == other.stdout, "seed {seed} differs:\n{}{}again: {again}", said(&one), said(&other));
@@ -45,4 +46,13 @@ fn twenty_seeds_with_crashes_lose_nothing_and_repeat_themselves_in_another_proce
     hashes.sort_unstable();
     hashes.dedup();
     assert_eq!(hashes.len() as u64, SEEDS.end() - SEEDS.start() + 1, "every seed is another history");
+}
+
+#[test]
+fn disks_that_lie_about_syncs_are_caught() {
+    let caught = SEEDS.take(5).filter(|seed| {
+        let output = start(*seed, &["--lying-disks"]).wait_with_output().unwrap();
+        !output.status.success()
+    });
+    assert!(caught.count() > 0, "no node is safe on such disks, and the simulation saw nothing");
 }

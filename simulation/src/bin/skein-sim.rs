@@ -9,6 +9,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use skein_simulation::Disks;
 
 /// A fleet of real nodes in virtual time: one seed is one history.
 #[derive(Parser)]
@@ -30,6 +31,9 @@ enum Act {
         /// Shows the nodes' own log on stderr: error, warn, info or debug.
         #[arg(long)]
         log: Option<tracing::Level>,
+        /// Lets all disks lie about syncs: then some seeds must fail.
+        #[arg(long)]
+        lying_disks: bool,
     },
     /// Runs many seeds, each twice, each time in a process of its own.
     Run {
@@ -44,17 +48,19 @@ enum Act {
 
 fn main() -> Result<ExitCode> {
     match Arguments::parse().act {
-        Act::Replay { seed, tape, log } => replay(seed, tape, log),
+        Act::Replay { seed, tape, log, lying_disks } => {
+            replay(seed, tape, log, if lying_disks { Disks::Lying } else { Disks::Honest })
+        }
         Act::Run { seeds, from } => many(from, seeds),
     }
 }
 
-fn replay(seed: u64, tape: Option<PathBuf>, log: Option<tracing::Level>) -> Result<ExitCode> {
+fn replay(seed: u64, tape: Option<PathBuf>, log: Option<tracing::Level>, disks: Disks) -> Result<ExitCode> {
     if let Some(level) = log {
         // Virtual time is in the tape; the log's own would be the same all the time.
         tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).without_time().init();
     }
-    let outcome = skein_simulation::run(seed);
+    let outcome = skein_simulation::run(seed, disks);
     if let Some(path) = tape {
         std::fs::write(&path, outcome.lines.join("\n") + "\n").with_context(|| path.display().to_string())?;
     }
