@@ -52,7 +52,10 @@ pub struct Founded {
 
 impl fmt::Debug for Founded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Founded").field("node", &self.node).field("expires_at", &self.expires_at).finish_non_exhaustive()
+        f.debug_struct("Founded")
+            .field("node", &self.node)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }
 

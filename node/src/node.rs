@@ -52,7 +52,9 @@ pub enum NodeError {
         source: std::io::Error,
     },
     /// It was removed from the fleet.
-    #[error("this node was removed from the fleet; to use it again, let it join with an empty data folder and a new token")]
+    #[error(
+        "this node was removed from the fleet; to use it again, let it join with an empty data folder and a new token"
+    )]
     Removed,
     /// The API cannot listen.
     #[error("the API cannot listen at {at}: {source}; choose another address (node.listen) or stop what listens there")]

@@ -1,11 +1,12 @@
 //! A node as a process: arguments, configuration, log, signals. The binary `skein-node` is this with the engine; other
 //! binaries (for measurements) are this with another data plane.
 //!
-//! In: arguments, a configuration file, signals. Out: a running node; its log on standard error. Holds: what is process-wide:
-//! the runtime, the log, signals. Not here: what a node does (`skein-node`), how bytes move (`skein-engine`).
+//! In: arguments, a configuration file, signals. Out: a running node; its log on standard error; traces, if somebody wants them.
+//! Holds: what is process-wide: the runtime, the log, signals. Not here: what a node does (`skein-node`), how bytes move (`skein-engine`).
 
 mod configuration;
 mod init;
+mod otlp;
 mod run;
 mod sample;
 
@@ -45,6 +46,9 @@ struct RunArguments {
     /// The join token, from `skein fleet token`. Better in the variable, where other users do not see it.
     #[arg(long, env = "SKEIN_JOIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Send traces of migrations to this OpenTelemetry collector: OTLP over HTTP. Without a path, `/v1/traces`.
+    #[arg(long, env = "SKEIN_OTLP", value_name = "URL")]
+    otlp: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -13,10 +13,12 @@ use skein_node::founding;
 use skein_node::pki::JoinToken;
 use skein_protocol::data_plane::DataPlane;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::otlp::Traces;
 use crate::{MakePlane, RunArguments};
 
 /// Work that blocks may take so long to end when the process does; what is longer is done again after the next start.
@@ -36,9 +38,13 @@ pub(crate) fn run(arguments: &RunArguments, plane: &MakePlane) -> Result<()> {
         _ => None,
     };
     if joining.is_some() && config.fleet.is_none() {
-        bail!("--join needs the section `fleet` in {}: write at least `fleet: {{listen: HOST:PORT}}`", arguments.config.display());
+        bail!(
+            "--join needs the section `fleet` in {}: write at least `fleet: {{listen: HOST:PORT}}`",
+            arguments.config.display()
+        );
     }
-    start_log(&arguments.log)?;
+    let traces = arguments.otlp.as_deref().map(Traces::start).transpose()?;
+    start_log(&arguments.log, traces.as_ref())?;
     for warning in config.warnings() {
         tracing::warn!(%warning, "configuration");
     }
@@ -48,20 +54,32 @@ pub(crate) fn run(arguments: &RunArguments, plane: &MakePlane) -> Result<()> {
         .thread_name("skein")
         .build()
         .context("the runtime cannot be started")?;
-    let outcome = runtime.block_on(serve(config, plane, joining));
+    let outcome = runtime.block_on(serve(config, plane, joining, traces.as_ref()));
     runtime.shutdown_timeout(LAST_WORK);
+    if let Some(traces) = traces {
+        traces.stop();
+    }
     outcome
 }
 
-fn start_log(filter: &str) -> Result<()> {
+fn start_log(filter: &str, traces: Option<&Traces>) -> Result<()> {
     let targets: Targets = filter.parse().with_context(|| format!("{filter:?} says not what to log"))?;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);
-    tracing_subscriber::registry().with(targets).with(lines).init();
+    match traces {
+        // What is traced does not depend on what is logged.
+        Some(traces) => tracing_subscriber::registry().with(lines.with_filter(targets)).with(traces.layer()).init(),
+        None => tracing_subscriber::registry().with(targets).with(lines).init(),
+    }
     Ok(())
 }
 
-async fn serve(config: Config, plane: Arc<dyn DataPlane>, joining: Option<Joining>) -> Result<()> {
+async fn serve(
+    config: Config,
+    plane: Arc<dyn DataPlane>,
+    joining: Option<Joining>,
+    traces: Option<&Traces>,
+) -> Result<()> {
     // Before anything else: a signal during the start must not be lost.
     let mut terminate = signal(SignalKind::terminate()).context("signals cannot be received")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals cannot be received")?;
@@ -73,6 +91,9 @@ async fn serve(config: Config, plane: Arc<dyn DataPlane>, joining: Option<Joinin
         join(&env, &joining, advertise).await?;
     }
     let node = Node::start(config, env).await?;
+    if let Some(traces) = traces {
+        traces.of_node(&node.id().to_string());
+    }
     println!("skein-node {} listens at http://{}; token: {data}/{}", node.id(), node.address(), node.token_file());
     if let Some(address) = node.fleet_address() {
         println!("fleet at {address}");

@@ -108,7 +108,12 @@ impl MigrationState {
         let (stake, attempt) = match job {
             Job::Batch(batch) => {
                 let attempt = brief.next_attempt;
-                let entry = Entry::BatchStarted { fence: brief.fence, batch, attempt, runner: runner.unwrap_or(self.core.node) };
+                let entry = Entry::BatchStarted {
+                    fence: brief.fence,
+                    batch,
+                    attempt,
+                    runner: runner.unwrap_or(self.core.node),
+                };
                 if let Recorded::Moot = self.core.record(entry).await? {
                     return self.not_begun(job, moot(job)).await;
                 }

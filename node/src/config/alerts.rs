@@ -80,7 +80,7 @@ pub(super) fn alerts(value: Option<Value>, errors: &mut Vec<ConfigError>) -> Opt
         let next = "list the hosts that this node may call; a port belongs to it: [hooks.example.com, 10.0.0.7:8443]";
         errors.push(ConfigError::new("alerts.allowHosts", why, next));
     }
-    (errors.len() == before).then(|| AlertConfig { url: Secret(url), host, secret: Secret(secret) })
+    (errors.len() == before).then_some(AlertConfig { url: Secret(url), host, secret: Secret(secret) })
 }
 
 /// The host of a webhook, with its port if it names one.

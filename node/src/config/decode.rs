@@ -125,7 +125,11 @@ impl Sections {
                 Some("alerts") => sections.alerts = Some(value),
                 _ => {
                     let key = key.as_str().unwrap_or("a key that is no text");
-                    errors.push(ConfigError::new(key, "there is no such section", "write node, fleet, connections, limits, tokens or alerts"));
+                    errors.push(ConfigError::new(
+                        key,
+                        "there is no such section",
+                        "write node, fleet, connections, limits, tokens or alerts",
+                    ));
                 }
             }
         }

@@ -83,7 +83,11 @@ pub(super) fn fleet(value: Option<Value>, errors: &mut Vec<ConfigError>) -> Opti
     }
     let zone = zone.unwrap_or_default();
     if zone.chars().count() > MAX_ZONE_CHARS || zone.chars().any(char::is_control) {
-        errors.push(ConfigError::new("fleet.zone", "it is no name", format!("write at most {MAX_ZONE_CHARS} characters")));
+        errors.push(ConfigError::new(
+            "fleet.zone",
+            "it is no name",
+            format!("write at most {MAX_ZONE_CHARS} characters"),
+        ));
     }
     let advertise = advertise.map(|text| address("fleet.advertise", &text, errors));
     if advertise.is_some_and(|address| address.port() == 0 || address.ip().is_unspecified()) {

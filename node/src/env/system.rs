@@ -20,11 +20,11 @@ use redb::StorageBackend;
 use redb::backends::FileBackend;
 use skein_protocol::data_plane::DataPlane;
 
+use self::outbound::SystemOutbound;
 use super::files::{check_length, check_name};
 use super::{
     Blocking, ByteStream, Clock, Entropy, Env, FileMode, LedgerDisk, Network, NodeFiles, StreamListener, Work,
 };
-use self::outbound::SystemOutbound;
 use crate::fabric::quic::QuicFabrics;
 
 mod outbound;

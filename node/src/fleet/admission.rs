@@ -58,9 +58,10 @@ pub(super) async fn issue_first(core: &Core) {
     let read = core.env.blocking.call(move || reading.files.read(JOIN_TOKEN_FILE)).await;
     let Ok(Ok(Some(bytes))) = read else { return };
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let parts = text.trim().split_once(' ').and_then(|(token, expires_at)| {
-        Some((token.parse::<JoinToken>().ok()?, expires_at.parse::<u64>().ok()?))
-    });
+    let parts = text
+        .trim()
+        .split_once(' ')
+        .and_then(|(token, expires_at)| Some((token.parse::<JoinToken>().ok()?, expires_at.parse::<u64>().ok()?)));
     let Some((token, expires_at)) = parts else {
         tracing::warn!(file = JOIN_TOKEN_FILE, "the first join token does not read");
         return;
@@ -113,7 +114,9 @@ pub(super) async fn renew(core: &Core, from: NodeId, frame: &[u8]) -> Result<Vec
         let entry = Entry::MemberReplaced { old: from, new: request.node, address: address.unwrap_or_default() };
         match core.ledger.propose(entry, ACTOR).await {
             Ok((_, Answer::Refused(problem))) => return Err(problem),
-            Ok(_) => tracing::warn!(was = %from, now = %request.node, "a node has lost its ledger and comes back as another"),
+            Ok(_) => {
+                tracing::warn!(was = %from, now = %request.node, "a node has lost its ledger and comes back as another")
+            }
             Err(error) => return Err(error.problem()),
         }
     }
@@ -154,7 +157,8 @@ async fn signed(core: &Core, node: NodeId, csr: Vec<u8>, token: Option<Hash256>)
 }
 
 async fn sign_here(core: &Core, node: NodeId, csr: Vec<u8>) -> Result<Signed, Problem> {
-    let failed = |why: String| Problem::new(Code::AuthorityUnavailable, "the certificate", why, "look at the node's log");
+    let failed =
+        |why: String| Problem::new(Code::AuthorityUnavailable, "the certificate", why, "look at the node's log");
     let Some(authority) = core.authority.clone() else { return Err(failed("this node cannot sign".to_owned())) };
     let (entropy, now) = (core.env.entropy.clone(), core.now());
     let work = move || authority.sign(&csr, node, entropy.as_ref(), now);
@@ -170,16 +174,18 @@ pub(super) async fn keep_certificate(core: Arc<Core>) {
     loop {
         let Some(credentials) = core.identity.present() else { return };
         let pause = match credentials.certificate() {
-            Ok(certificate) => match pki::renewal(certificate.not_before_millis, certificate.not_after_millis, core.now()) {
-                Renewal::NotBefore(_) => RENEWAL_LOOK,
-                Renewal::Due | Renewal::Expired => match renew_own(&core).await {
-                    Ok(()) => RENEWAL_LOOK,
-                    Err(problem) => {
-                        tracing::warn!(code = %problem.code, why = %problem.why, "the certificate is not renewed");
-                        RENEWAL_PAUSE
-                    }
-                },
-            },
+            Ok(certificate) => {
+                match pki::renewal(certificate.not_before_millis, certificate.not_after_millis, core.now()) {
+                    Renewal::NotBefore(_) => RENEWAL_LOOK,
+                    Renewal::Due | Renewal::Expired => match renew_own(&core).await {
+                        Ok(()) => RENEWAL_LOOK,
+                        Err(problem) => {
+                            tracing::warn!(code = %problem.code, why = %problem.why, "the certificate is not renewed");
+                            RENEWAL_PAUSE
+                        }
+                    },
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, "this node's certificate does not read");
                 RENEWAL_LOOK
@@ -190,7 +196,8 @@ pub(super) async fn keep_certificate(core: Arc<Core>) {
 }
 
 async fn renew_own(core: &Core) -> Result<(), Problem> {
-    let failed = |why: String| Problem::new(Code::AuthorityUnavailable, "the certificate", why, "look at the node's log");
+    let failed =
+        |why: String| Problem::new(Code::AuthorityUnavailable, "the certificate", why, "look at the node's log");
     let env = core.env.clone();
     let prepare = move || pki::prepare_key(env.files.as_ref()).and_then(|key| key.request());
     let csr = core.env.blocking.call(prepare).await.map_err(|error| failed(error.to_string()))?;

@@ -63,13 +63,17 @@ pub(crate) async fn hand_over(core: &Core) -> Result<usize, LedgerError> {
 }
 
 fn takers(core: &Core, state: &State) -> Vec<SeatLoad> {
-    let others = state.active().filter(|member| {
-        member.takes_work() && member.node != core.node && !core.fleet.gossip.is_leaving(member.node)
-    });
+    let others = state
+        .active()
+        .filter(|member| member.takes_work() && member.node != core.node && !core.fleet.gossip.is_leaving(member.node));
     let seat = |member: &skein_protocol::ledger::Member| SeatLoad {
         node: member.node,
         slots: member.seat.slots,
-        backlog_seconds: state.due_of(member.node, Phase::Ready).filter_map(|one| one.plan.as_ref()).map(|p| p.seconds).sum(),
+        backlog_seconds: state
+            .due_of(member.node, Phase::Ready)
+            .filter_map(|one| one.plan.as_ref())
+            .map(|p| p.seconds)
+            .sum(),
     };
     others.map(seat).collect()
 }

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chitchat::transport::{Socket, Transport};
-use chitchat::{ChitchatConfig, ChitchatHandle, ChitchatId, ChitchatMessage, Deserializable, FailureDetectorConfig, Serializable, spawn_chitchat};
+use chitchat::{
+    ChitchatConfig, ChitchatHandle, ChitchatId, ChitchatMessage, Deserializable, FailureDetectorConfig, Serializable,
+    spawn_chitchat,
+};
 use skein_protocol::fleet::load::PeerLoad;
 use skein_protocol::ids::NodeId;
 use skein_protocol::ledger::Standing;

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use skein_protocol::calls::{BatchAnswer, BatchCall};
 use skein_protocol::data_plane::{BatchRequest, BatchResult, Failure, StagedFile};
 use skein_protocol::hash::Hash256;
@@ -13,8 +15,6 @@ use skein_protocol::ids::NodeId;
 use skein_protocol::plan::Plan;
 use skein_protocol::problem::{Code, Problem};
 use skein_protocol::wire::{self, Kind};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::core::{Core, DocumentError};
 use crate::fabric::Peer;
@@ -125,17 +125,26 @@ pub(super) async fn answer(core: &Core, from: Peer, frame: &[u8]) -> Result<Vec<
     let (batch, attempt) = (call.batch, call.attempt);
     tracing::info!(migration = %call.migration, %batch, %attempt, owner = %call.owner, "a batch is run for another node");
     core.metrics.count(|stats| stats.batches_borrowed += 1);
-    let answer = match run(core, call).await {
-        Ok(result) => BatchAnswer::Done(json(&result)?),
-        Err(failure) => BatchAnswer::Failed(json(&failure)?),
+    let (migration, owner, number, epoch) = (call.migration, call.owner.0, call.run.0, call.epoch.0);
+    let span = tracing::info_span!(
+        "borrowed batch", %migration, owner, run = number, epoch, %batch, attempt = attempt.0, end = field::Empty
+    );
+    let answer = match run(core, call).instrument(span.clone()).await {
+        Ok(result) => {
+            span.record("end", "done");
+            BatchAnswer::Done(json(&result)?)
+        }
+        Err(failure) => {
+            span.record("end", "failed");
+            BatchAnswer::Failed(json(&failure)?)
+        }
     };
     encode_answer(&answer)
 }
 
 fn json<T: Serialize>(document: &T) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(document).map_err(|error| {
-        Problem::new(Code::Internal, "the result of a batch", error.to_string(), "report this defect")
-    })
+    serde_json::to_vec(document)
+        .map_err(|error| Problem::new(Code::Internal, "the result of a batch", error.to_string(), "report this defect"))
 }
 
 async fn run(core: &Core, call: BatchCall) -> Result<BatchResult, Failure> {

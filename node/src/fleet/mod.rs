@@ -60,7 +60,13 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// Of a node that has opened nothing yet. `inbox` brings gossip.
-    pub(crate) fn new(node: NodeId, config: FleetConfig, peers: Arc<Peers>, inbox: gossip::Inbox, slots: usize) -> Self {
+    pub(crate) fn new(
+        node: NodeId,
+        config: FleetConfig,
+        peers: Arc<Peers>,
+        inbox: gossip::Inbox,
+        slots: usize,
+    ) -> Self {
         let alone = peers.fabric().is_none();
         let slots = u32::try_from(slots).unwrap_or(u32::MAX);
         let load = PeerLoad { node, slots, free: slots, ..PeerLoad::default() };

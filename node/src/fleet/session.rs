@@ -241,9 +241,9 @@ async fn pulse(core: &Core, deadline: Duration) {
 /// What a leader says to a heartbeat.
 pub(super) fn beat(core: &Core, heartbeat: &Heartbeat) -> Pulse {
     let goes_on = core.ledger.read(|state| {
-        state.member(heartbeat.node).is_some_and(|member| {
-            member.session == heartbeat.session && member.standing == Standing::Active
-        })
+        state
+            .member(heartbeat.node)
+            .is_some_and(|member| member.session == heartbeat.session && member.standing == Standing::Active)
     });
     if goes_on {
         core.fleet.heard.note(heartbeat.node, core.env.clock.monotonic());

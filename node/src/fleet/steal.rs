@@ -33,7 +33,7 @@ const LENT_ARRIVE: Duration = Duration::from_millis(500);
 /// Asks for work whenever there is none, for as long as the node runs.
 pub(super) async fn look_for_work(core: Arc<Core>) {
     loop {
-        let me = core.fleet.load.borrow().clone();
+        let me = *core.fleet.load.borrow();
         let got = if stealing::wants(&me) && core.may_act() && !core.fleet.is_draining(&core) {
             steal(&core, &me).await
         } else {
@@ -46,11 +46,12 @@ pub(super) async fn look_for_work(core: Arc<Core>) {
 /// Asks one node; whether it gave something.
 async fn steal(core: &Arc<Core>, me: &PeerLoad) -> bool {
     let live = core.fleet.gossip.live();
-    let peers: Vec<PeerLoad> = live.into_values().filter_map(|said| said.load).filter(|load| load.node != me.node).collect();
+    let peers: Vec<PeerLoad> =
+        live.into_values().filter_map(|said| said.load).filter(|load| load.node != me.node).collect();
     let Some(victim) = stealing::choose_victim(&peers, me.node, core.random()) else { return false };
     let mut reserved = guests::reserve(core, me.free);
     core.metrics.count(|stats| stats.steals_asked += 1);
-    let request = StealRequest { thief: me.clone() };
+    let request = StealRequest { thief: *me };
     let answer = core.fleet.peers.call::<_, StealAnswer>(victim, Kind::Steal, &request, ASK_DEADLINE).await;
     match answer {
         Ok(StealAnswer { given: 0, lent: 0 }) => false,

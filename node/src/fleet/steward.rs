@@ -70,7 +70,8 @@ pub(super) async fn serve(core: Arc<Core>) {
             core.fleet.heard.clear();
             tracing::info!(term = raft.term, "this node leads");
             core.metrics.count(|stats| stats.elections_won += 1);
-            reign = Some(Reign { term: raft.term, since: now, mass: MassDeath::default(), alive_since: BTreeMap::new() });
+            reign =
+                Some(Reign { term: raft.term, since: now, mass: MassDeath::default(), alive_since: BTreeMap::new() });
         }
         let Some(reign) = &mut reign else { continue };
         if let Err(error) = expire(&core, reign, now).await {
@@ -192,9 +193,7 @@ fn candidate(
         // One without a session votes never.
         stable_millis: if steady { u64::try_from(stable.as_millis()).unwrap_or(u64::MAX) } else { 0 },
         draining: member.draining || core.fleet.gossip.is_leaving(node),
-        gone: member.standing == Standing::Left
-            && !alive
-            && silent > core.fleet.config.session_millis * GONE_SESSIONS,
+        gone: member.standing == Standing::Left && !alive && silent > core.fleet.config.session_millis * GONE_SESSIONS,
         zone: member.seat.zone.clone(),
         is_voter: raft.voters.contains(&node),
         is_learner: raft.learners.contains(&node),

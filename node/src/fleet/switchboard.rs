@@ -78,7 +78,9 @@ impl Answering for Switchboard {
             Kind::RunBatch => guests::answer(&core, from, &frame).await,
             Kind::Renew => admission::renew(&core, node, &frame).await,
             Kind::Sign => admission::sign(&core, &frame).await,
-            _ => Err(Problem::new(Code::FrameInvalid, "the call", format!("{kind:?} is no call"), "report this defect")),
+            _ => {
+                Err(Problem::new(Code::FrameInvalid, "the call", format!("{kind:?} is no call"), "report this defect"))
+            }
         }
     }
 

@@ -60,11 +60,8 @@ fn rows(core: &Core, state: &State, raft: &RaftView, live: &BTreeMap<NodeId, Sai
     let now = core.env.clock.monotonic();
     let row = |member: &Member| {
         let own = member.node == core.node;
-        let load = if own {
-            Some(core.fleet.load.borrow().clone())
-        } else {
-            live.get(&member.node).and_then(|said| said.load.clone())
-        };
+        let load =
+            if own { Some(*core.fleet.load.borrow()) } else { live.get(&member.node).and_then(|said| said.load) };
         let (owned, unstarted) = work.get(&member.node).copied().unwrap_or_default();
         NodeRow {
             node: member.node,

@@ -118,10 +118,7 @@ async fn run<F: Fold>(raft: Raft<Types<F>>, mut queued: mpsc::UnboundedReceiver<
     }
 }
 
-async fn write<F: Fold>(
-    raft: &Raft<Types<F>>,
-    group: Group<F::Entry>,
-) -> Result<Vec<Vec<Folding<F::Answer>>>, Missed> {
+async fn write<F: Fold>(raft: &Raft<Types<F>>, group: Group<F::Entry>) -> Result<Vec<Vec<Folding<F::Answer>>>, Missed> {
     match timeout(WRITE_DEADLINE, raft.client_write(Arc::new(group))).await {
         Ok(Ok(response)) => Ok(response.data),
         Ok(Err(RaftError::Fatal(fatal))) => Err(Missed::Fatal(fatal.to_string())),

@@ -43,11 +43,7 @@ struct Identity {
 }
 
 /// Opens or founds a ledger.
-pub(super) async fn open<F: Fold>(
-    env: &Env,
-    config: LedgerConfig,
-    peers: Arc<Peers>,
-) -> Result<Inner<F>, LedgerError> {
+pub(super) async fn open<F: Fold>(env: &Env, config: LedgerConfig, peers: Arc<Peers>) -> Result<Inner<F>, LedgerError> {
     let metrics = Arc::new(LedgerMetrics::default());
     let (store, stored) = Store::open(env, &config.name, metrics.clone()).await?;
     let opened = start(env, &config, (store.clone(), &stored), metrics, peers).await;
@@ -91,13 +87,8 @@ async fn start<F: Fold>(
     let funnel = Arc::new(Funnel::start(raft.clone()));
     let (voting, node) = (raft.metrics(), boot.node);
     let voters = move || voting.borrow().membership_config.voter_ids().map(NodeId).collect();
-    let way = Way {
-        node: boot.node.0,
-        raft: raft.clone(),
-        funnel: funnel.clone(),
-        peers: peers.clone(),
-        view: view.clone(),
-    };
+    let way =
+        Way { node: boot.node.0, raft: raft.clone(), funnel: funnel.clone(), peers: peers.clone(), view: view.clone() };
     Ok(Inner {
         proposer: Proposer::start(boot.session(), env, way, metrics.clone()),
         blobs: Blobs::new(store.clone(), env.blocking.clone(), (node, peers.clone()), Arc::new(voters)),

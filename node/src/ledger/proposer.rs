@@ -254,7 +254,9 @@ impl<F: Fold> Way<F> {
         match timeout_at(give_up, applied.wait_for(|index| *index >= last)).await {
             Ok(Ok(_)) => Ok(foldings),
             Ok(Err(_)) => Err(LedgerError::Stopping),
-            Err(_) => Err(LedgerError::Unknown { why: format!("it has index {last}, and this node does not get there") }),
+            Err(_) => {
+                Err(LedgerError::Unknown { why: format!("it has index {last}, and this node does not get there") })
+            }
         }
     }
 

@@ -2,7 +2,9 @@
 
 use crate::data_plane::StagedTable;
 use crate::hash::Hash256;
-use crate::ids::{Attempt, BatchId, BatchNo, Generation, MigrationId, NodeId, SessionNo, StageNo, TableName, TableUuid};
+use crate::ids::{
+    Attempt, BatchId, BatchNo, Generation, MigrationId, NodeId, SessionNo, StageNo, TableName, TableUuid,
+};
 use crate::ledger::entry::{Answer, AppliedPolicy, BatchTotals, Entry, Fence, PlanSummary, Request};
 use crate::ledger::fold::{Fold, Proposal};
 use crate::ledger::members::Seat;

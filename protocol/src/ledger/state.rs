@@ -127,7 +127,9 @@ impl State {
     #[must_use]
     pub fn generation_of(&self, policy: &PolicyName, hash: Hash256, datasets: &[(TableName, TableName)]) -> Generation {
         match self.policies.get(policy) {
-            Some(record) if record.policy.hash == hash && record.datasets == PolicyRecord::hash_of(datasets) => record.generation,
+            Some(record) if record.policy.hash == hash && record.datasets == PolicyRecord::hash_of(datasets) => {
+                record.generation
+            }
             Some(record) => record.generation.next(),
             None => Generation(1),
         }

@@ -82,7 +82,10 @@ fn an_attempt_number_is_used_once() {
     }
     assert!(seen.insert(scenario.start(id, 0).1));
     let (fence, batch) = (scenario.fence(id), batch_id(1));
-    assert!(refused_with(&scenario.apply(Entry::BatchStarted { fence, batch, attempt: Attempt(1), runner: NODE }), Code::Stale));
+    assert!(refused_with(
+        &scenario.apply(Entry::BatchStarted { fence, batch, attempt: Attempt(1), runner: NODE }),
+        Code::Stale
+    ));
 }
 
 #[test]

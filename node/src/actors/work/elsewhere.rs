@@ -56,5 +56,6 @@ impl Worker {
 }
 
 fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, DocumentError> {
-    serde_json::from_slice(json).map_err(|error| DocumentError::Bad(defect(&format!("a node's answer does not read: {error}"))))
+    serde_json::from_slice(json)
+        .map_err(|error| DocumentError::Bad(defect(&format!("a node's answer does not read: {error}"))))
 }

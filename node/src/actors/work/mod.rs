@@ -20,10 +20,11 @@ use skein_protocol::data_plane::{BatchResult, Failure, LoadedTable};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{Attempt, BatchId, NodeId, StageNo};
 use skein_protocol::ledger::Entry;
-use skein_protocol::ledger::entry::Work;
+use skein_protocol::ledger::entry::{Fence, Work};
 use skein_protocol::machine::outcome;
 use skein_protocol::plan::Plan;
 use skein_protocol::problem::{Code, Problem};
+use tracing::{Instrument, Span, field};
 
 use super::brief::{Brief, PlanCell, PriorCell, results_of};
 use super::job::{End, Job, JobError, sort};
@@ -52,6 +53,35 @@ pub(super) struct Worker {
 impl Worker {
     /// Does the work of `job`, up to the record of its outcome.
     pub(super) async fn run(self, job: Job) -> Result<End, JobError> {
+        let span = self.span(job);
+        let end = self.perform(job).instrument(span.clone()).await;
+        // Work that is dropped before has no such field: nobody knows how it would have ended.
+        span.record(
+            "end",
+            match &end {
+                Ok(End::Done) => "recorded",
+                Ok(End::Moot) => "moot",
+                Ok(End::Later(_)) => "later",
+                Err(_) => "error",
+            },
+        );
+        end
+    }
+
+    /// What a trace knows of the work. All spans of one run have its migration and its number, on whatever node they are.
+    fn span(&self, job: Job) -> Span {
+        let Fence { migration, run, epoch } = self.brief.fence;
+        let (dataset, run, epoch, attempt) = (&self.brief.dataset, run.0, epoch.0, self.attempt.0);
+        match job {
+            Job::Batch(batch) => {
+                let runner = self.runner.unwrap_or(self.core.node).0;
+                tracing::info_span!("batch", %migration, %dataset, run, epoch, %batch, attempt, runner, end = field::Empty)
+            }
+            _ => tracing::info_span!("work", %migration, %dataset, run, epoch, ?job, attempt, end = field::Empty),
+        }
+    }
+
+    async fn perform(&self, job: Job) -> Result<End, JobError> {
         let since = self.core.env.clock.monotonic();
         let end = match job {
             Job::Prepare => self.prepare().await,

@@ -61,7 +61,11 @@ fn the_bytes_of_stored_entries_and_votes_never_change() {
 
     let proposal = Proposal { session: 5, sequence: 6, at_millis: 7, actor: "a".to_owned(), entry: 8 };
     let batch = Batch { session: 5, settled_below: 6, proposals: vec![Arc::new(proposal)] };
-    let normal = wire::check_storable(Kind::LogEntry, &entry(EntryPayload::Normal(Arc::new(Group { batches: vec![Arc::new(batch)] })))).unwrap();
+    let normal = wire::check_storable(
+        Kind::LogEntry,
+        &entry(EntryPayload::Normal(Arc::new(Group { batches: vec![Arc::new(batch)] }))),
+    )
+    .unwrap();
     assert_eq!(normal, [&[2, 1, 0], id, &[1, 1, 5, 6, 1, 5, 6, 7, 1], b"a", &[8]].concat());
 
     let members = Membership::new(vec![[9].into()], BTreeMap::from([(9, BasicNode::new("x"))]));

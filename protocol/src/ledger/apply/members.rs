@@ -1,7 +1,7 @@
 //! Nodes join, open and close sessions, fall silent, are drained and removed.
 
-use super::ownership::{self, Death};
 use super::Stamp;
+use super::ownership::{self, Death};
 use crate::hash::Hash256;
 use crate::ids::{NodeId, SessionNo};
 use crate::ledger::entry::Answer;
