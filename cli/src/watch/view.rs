@@ -228,7 +228,7 @@ fn draw_table(
 
 /// A bar of so many cells with its share behind it: `████░░░░  50%`.
 pub(super) fn bar(done: u64, all: u64, cells: usize) -> String {
-    let share = |of: u64| if all == 0 { 0 } else { done.min(all).saturating_mul(of) / all };
+    let share = |of: u64| done.min(all).saturating_mul(of).checked_div(all).unwrap_or(0);
     let full = usize::try_from(share(cells as u64)).unwrap_or(cells);
     format!("{}{} {:>3}%", "█".repeat(full), "░".repeat(cells - full), share(100))
 }
