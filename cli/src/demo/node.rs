@@ -18,6 +18,8 @@ use crate::client::Client;
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// A node that has not stopped after this time is left alone.
 const STOP_LIMIT: Duration = Duration::from_secs(90);
+/// After this time a node is asked again to stop, which it then does at once; nothing that was acknowledged is lost.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is asked whether it is ready.
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -193,6 +195,7 @@ impl Node {
     /// Waits until it has stopped.
     pub(super) fn stopped(&mut self) -> Result<()> {
         let began = Instant::now();
+        let mut hurried = false;
         while began.elapsed() < STOP_LIMIT {
             let ended = match &mut self.child {
                 Some(child) => child.try_wait()?.is_some(),
@@ -200,6 +203,12 @@ impl Node {
             };
             if ended {
                 return Ok(());
+            }
+            // Where all nodes stop at once, the last of them have nobody to hand over to, and need not wait for that.
+            if !hurried && began.elapsed() > STOP_PATIENCE {
+                // It may have ended just now.
+                let _ = self.ask_to_stop();
+                hurried = true;
             }
             std::thread::sleep(ASK_INTERVAL);
         }
