@@ -15,6 +15,7 @@ use skein_protocol::ids::NodeId;
 use skein_protocol::plan::Plan;
 use skein_protocol::problem::{Code, Problem};
 use skein_protocol::wire::{self, Kind};
+use tracing::{Instrument, field};
 
 use crate::core::{Core, DocumentError};
 use crate::fabric::Peer;
