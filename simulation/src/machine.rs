@@ -89,6 +89,7 @@ impl Machine {
                 fabrics: Arc::new(crate::traced::TracedFabrics {
                     machine: self.number,
                     tape: self.tape.clone(),
+                    storage: self.host.storage.clone(),
                     inner: inner.fabrics.clone(),
                 }),
                 ..inner

@@ -1,4 +1,8 @@
 //! A fabric that writes on the tape what one machine sends, and what comes back.
+//!
+//! In: calls of one machine's node. Out: the same calls on the fabric in memory. Holds: that a machine whose disk took
+//! its power along hears nothing any more, not even that its calls fail: it lives on until the end of the quantum, and
+//! must not spend it on trying again. Not here: the ways of frames (`skein_node::env::memory`).
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use skein_node::env::memory::MemoryStorage;
 use skein_node::fabric::{Answering, CallError, Fabric, FabricSetup, Fabrics};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::NodeId;
@@ -18,6 +23,7 @@ use crate::tape::Tape;
 pub(crate) struct TracedFabrics {
     pub(crate) machine: usize,
     pub(crate) tape: Tape,
+    pub(crate) storage: MemoryStorage,
     pub(crate) inner: Arc<dyn Fabrics>,
 }
 
@@ -25,7 +31,7 @@ pub(crate) struct TracedFabrics {
 impl Fabrics for TracedFabrics {
     async fn open(&self, setup: FabricSetup, answering: Arc<dyn Answering>) -> io::Result<Arc<dyn Fabric>> {
         let inner = self.inner.open(setup, answering).await?;
-        Ok(Arc::new(Traced { machine: self.machine, tape: self.tape.clone(), inner }))
+        Ok(Arc::new(Traced { machine: self.machine, tape: self.tape.clone(), storage: self.storage.clone(), inner }))
     }
 }
 
@@ -33,6 +39,7 @@ impl Fabrics for TracedFabrics {
 struct Traced {
     machine: usize,
     tape: Tape,
+    storage: MemoryStorage,
     inner: Arc<dyn Fabric>,
 }
 
@@ -55,6 +62,9 @@ impl Fabric for Traced {
         frame: Vec<u8>,
         deadline: Duration,
     ) -> Result<Vec<u8>, CallError> {
+        if self.storage.is_crashed() {
+            return std::future::pending().await;
+        }
         let said = describe(&frame);
         self.tape.frame(self.machine, &format!("calls {to} {said}"));
         let result = self.inner.call(to, expected, frame, deadline).await;
@@ -66,6 +76,9 @@ impl Fabric for Traced {
     }
 
     fn cast(&self, to: SocketAddr, frame: Vec<u8>) {
+        if self.storage.is_crashed() {
+            return;
+        }
         self.tape.frame(self.machine, &format!("casts {to} {}", describe(&frame)));
         self.inner.cast(to, frame);
     }
