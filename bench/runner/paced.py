@@ -63,8 +63,8 @@ class Node:
         self.start(join)
 
     def found(self) -> None:
-        """Founds the fleet, as a person does; the data folder is what matters of it."""
-        command = [self.fleet.programs.skein, "fleet", "init", "--dir", str(self.folder), "-o", "json"]
+        """Founds the fleet; the data folder is what matters of it."""
+        command = [self.fleet.programs.skein_paced_node, "init", "--dir", str(self.folder)]
         founded = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
         self.data = Path(founded["dataDir"])
 
@@ -167,6 +167,7 @@ class Fleet:
             self.nodes += group
             nodes -= len(group)
             self.await_active(len(self.nodes))
+        until("as many nodes vote as may", lambda: len(self.get("/v1/fleet")["voters"]) == most_voters(len(self.nodes)), every=0.2)
 
     def join_token(self) -> str:
         environment = {**os.environ, "SKEIN_SERVER": self.nodes[0].api, "SKEIN_TOKEN_FILE": str(self.token_file())}
@@ -257,6 +258,11 @@ class Fleet:
                 for file in json.loads(Path(name.read_text()).read_text())["files"]:
                     rows += [int(line.split()[0]) for line in Path(file).read_text().splitlines()]
         return rows
+
+
+def most_voters(nodes: int) -> int:
+    """The greatest odd number that is not above the number of nodes, nor above five."""
+    return 1 if nodes < 3 else 3 if nodes < 5 else 5
 
 
 def zipf(total: float, datasets: int, longest: float, exponent: float = 1.0) -> list[dict]:

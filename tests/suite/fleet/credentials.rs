@@ -23,7 +23,7 @@ fn a_join_token_works_once_and_only_while_it_is_valid() {
     let flip = |text: &str| text.chars().map(|c| if c == '0' { '1' } else { '0' }).collect::<String>();
     let wrong = [
         ("wrong-secret", format!("{kind}.{}.{authority}", flip(secret)), "JOIN"),
-        ("wrong-authority", format!("{kind}.{secret}.{}", flip(authority)), "authority"),
+        ("wrong-authority", format!("{kind}.{secret}.{}", flip(authority)), "does not belong"),
         ("no-token", "skein-join.42".to_owned(), "token"),
     ];
     for (name, token, word) in wrong {

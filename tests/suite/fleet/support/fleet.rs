@@ -67,12 +67,13 @@ impl Fleet {
         self.active(active);
     }
 
-    /// Waits until so many nodes are active, and somebody leads.
+    /// Waits until so many nodes are active, somebody leads, and as many vote as may.
     pub(crate) fn active(&self, nodes: usize) -> Value {
         until(&format!("{nodes} nodes are active"), || {
             let view = self.client().get("/v1/fleet").ok()?;
             let active = view["nodes"].as_array()?.iter().filter(|row| row["standing"] == "active").count();
-            (active == nodes && view["leader"].is_u64()).then_some(view)
+            let voters = view["voters"].as_array()?.len();
+            (active == nodes && voters == most_voters(nodes) && view["leader"].is_u64()).then_some(view)
         })
     }
 
@@ -126,6 +127,15 @@ impl Fleet {
             all.iter().all(|(index, _)| *index == all[0].0).then_some(all)
         });
         assert!(digests.iter().all(|digest| *digest == digests[0]), "states differ at one index: {digests:?}");
+    }
+}
+
+/// The greatest odd number that is not above the number of nodes, nor above five.
+fn most_voters(nodes: usize) -> usize {
+    match nodes {
+        0..3 => 1,
+        3..5 => 3,
+        _ => 5,
     }
 }
 

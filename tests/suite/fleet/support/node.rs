@@ -7,7 +7,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::programs::run;
 use super::{Program, cli, until};
+
+/// A node votes after so long: fleets of tests are young.
+const STABLE_SECONDS: u64 = 1;
 
 /// What a node is configured with.
 #[derive(Debug, Clone)]
@@ -76,8 +80,20 @@ impl Node {
     fn found(&mut self) {
         let folder = self.folder.display().to_string();
         let endpoint = format!("{}:7401", self.config.host);
-        let words = ["fleet", "init", "--dir", &folder, "--fleet-listen", &endpoint, "-o", "json"];
-        let founded = cli("http://127.0.0.1:1", &self.token_file(), &words, "").ended_with(0);
+        let words = ["--dir", &folder, "--fleet-listen", &endpoint];
+        let founded = match self.config.program {
+            Program::Node => {
+                let words = [&["fleet", "init", "-o", "json"], &words[..]].concat();
+                cli("http://127.0.0.1:1", &self.token_file(), &words, "")
+            }
+            // The command line knows only the real one.
+            Program::PacedNode => {
+                let mut command = Command::new(self.config.program.path());
+                command.arg("init").args(words);
+                run(command, "")
+            }
+        };
+        let founded = founded.ended_with(0);
         let founded: Value = serde_json::from_str(&founded.stdout).expect("it prints JSON");
         self.data = founded["dataDir"].as_str().expect("it names the data folder").into();
     }
@@ -86,7 +102,8 @@ impl Node {
         let (data, slots) = (self.data.display().to_string(), self.config.slots);
         let connections = &self.config.connections;
         let text = format!(
-            "node:\n  listen: {listen}\n  dataDir: {data}\n  slots: {slots}\nfleet:\n  listen: {endpoint}\n{connections}"
+            "node:\n  listen: {listen}\n  dataDir: {data}\n  slots: {slots}\nfleet:\n  listen: {endpoint}\n  \
+             stableSeconds: {STABLE_SECONDS}\n{connections}"
         );
         std::fs::write(self.folder.join("node.yaml"), text).expect("the configuration can be written");
     }

@@ -60,12 +60,20 @@ impl Answer {
 pub(crate) fn cli(server: &str, token: &Path, arguments: &[&str], input: &str) -> Answer {
     let mut command = Command::new(FOLDER.join("skein"));
     command.args(arguments).env("SKEIN_SERVER", server).env("NO_COLOR", "1").env("SKEIN_TOKEN_FILE", token);
-    command.env_remove("SKEIN_TOKEN");
+    // With cargo's variables it would build the node that it looks for.
+    for name in ["SKEIN_TOKEN", "CARGO", "CARGO_MANIFEST_DIR"] {
+        command.env_remove(name);
+    }
+    run(command, input)
+}
+
+/// Runs a program to its end.
+pub(crate) fn run(mut command: Command, input: &str) -> Answer {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("skein starts");
+    let mut child = command.spawn().expect("the program starts");
     // Who reads no input is not disturbed by it.
     let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("skein ends");
+    let output = child.wait_with_output().expect("the program ends");
     Answer {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
