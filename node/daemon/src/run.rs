@@ -66,10 +66,11 @@ fn start_log(filter: &str, traces: Option<&Traces>) -> Result<()> {
     let targets: Targets = filter.parse().with_context(|| format!("{filter:?} says not what to log"))?;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);
+    // The filter is the log's own: what is traced does not depend on what is logged.
+    let log = tracing_subscriber::registry().with(lines.with_filter(targets));
     match traces {
-        // What is traced does not depend on what is logged.
-        Some(traces) => tracing_subscriber::registry().with(lines.with_filter(targets)).with(traces.layer()).init(),
-        None => tracing_subscriber::registry().with(targets).with(lines).init(),
+        Some(traces) => log.with(traces.layer()).init(),
+        None => log.init(),
     }
     Ok(())
 }
