@@ -131,6 +131,10 @@ pub(super) async fn keep(core: Arc<Core>) {
     let mut state = session.watch();
     loop {
         let now = core.env.clock.monotonic();
+        if core.ledger.read(|state| state.member(core.node).is_some_and(|one| one.standing == Standing::Removed)) {
+            tracing::error!(node = %core.node, "this node was removed from the fleet");
+            session.removed(now);
+        }
         session.tell(now);
         if *state.borrow_and_update() == SessionState::Removed {
             return;

@@ -21,6 +21,8 @@ use crate::ledger::{LedgerError, RaftView};
 const LOOK: Duration = Duration::from_millis(250);
 /// Session times after which a node that said goodbye is not waited for any more.
 const GONE_SESSIONS: u64 = 12;
+/// A node that was removed gets the entry that says so within this time; then it gets nothing more.
+const TOLD_MILLIS: u64 = 3000;
 /// A learner that lacks no more entries than this keeps up.
 const NEARLY: u64 = 512;
 
@@ -125,7 +127,7 @@ async fn keep_voters(core: &Core, reign: &mut Reign, raft: &RaftView, now: Durat
         return Ok(());
     }
     let members: Vec<Member> = core.ledger.read(|state| state.members().values().cloned().collect());
-    if let Some(gone) = removed(&members, raft) {
+    if let Some(gone) = removed(&members, raft, core.now()) {
         let mut voters = raft.voters.clone();
         return if voters.remove(&gone) && !voters.is_empty() {
             core.ledger.change_voters(voters).await
@@ -157,9 +159,10 @@ async fn keep_voters(core: &Core, reign: &mut Reign, raft: &RaftView, now: Durat
 }
 
 /// A node of the consensus that is no member any more.
-fn removed(members: &[Member], raft: &RaftView) -> Option<NodeId> {
-    let gone = members.iter().filter(|member| member.standing == Standing::Removed).map(|member| member.node);
-    gone.into_iter().find(|node| raft.voters.contains(node) || raft.learners.contains(node))
+fn removed(members: &[Member], raft: &RaftView, now: u64) -> Option<NodeId> {
+    let gone = members.iter().filter(|member| member.standing == Standing::Removed);
+    let mut told = gone.filter(|member| member.changed_at.saturating_add(TOLD_MILLIS) <= now).map(|member| member.node);
+    told.find(|node| raft.voters.contains(node) || raft.learners.contains(node))
 }
 
 fn candidate(

@@ -22,7 +22,7 @@ use crate::core::Core;
 use crate::fabric::{Answering, Peer};
 use crate::ledger::{Notice, encode_answer, malformed};
 
-/// A node that was replaced hears its last answer within this time.
+/// A node that was replaced or removed hears its last answer within this time; then its connections are closed.
 const LAST_ANSWER: Duration = Duration::from_secs(5);
 
 /// Takes frames to where they are answered.
@@ -118,15 +118,15 @@ pub(super) async fn follow(core: Arc<Core>) {
                     learn(&core, &member);
                 }
             }
-            Entry::MemberReplaced { .. } => {
-                // The one that is replaced waits for its new certificate on a connection of its old name.
+            Entry::MemberReplaced { .. } | Entry::MemberRemoved { .. } => {
+                // The one that is replaced waits for its new certificate on a connection of its old name; the one that is
+                // removed shall hear of it.
                 let core = core.clone();
                 tokio::spawn(async move {
                     sleep(LAST_ANSWER).await;
                     learn_all(&core);
                 });
             }
-            Entry::MemberRemoved { .. } => learn_all(&core),
             _ => {}
         }
     }
