@@ -35,8 +35,8 @@ const PATH: &str = "/v1/traces";
 const QUEUE_SPANS: usize = 2048;
 /// Spans of one call.
 const CALL_SPANS: usize = 512;
-/// A span is at the collector after about so long.
-const CALL_EVERY: Duration = Duration::from_secs(5);
+/// A span is at the collector after about so long; a node that is killed takes as much with it.
+const CALL_EVERY: Duration = Duration::from_secs(1);
 /// A call and its repetitions take no longer.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// The process waits no longer for the last call at its end.
