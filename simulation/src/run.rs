@@ -124,7 +124,7 @@ impl Course {
         let mut submitting = Vec::new();
         for submission in &script.submissions {
             for (number, files) in (0_u64..).zip(&submission.tables) {
-                let table = TableName::new("db", &format!("p{}_{number}", submission.policy));
+                let table = TableName::new("db", format!("p{}_{number}", submission.policy));
                 let first = submission.policy * 1_000_000 + number * 10_000;
                 let file = |file: u64| (first + file * 100..first + file * 100 + 3).collect();
                 world.add_table(&table, &(0..*files).map(file).collect::<Vec<Vec<u64>>>());

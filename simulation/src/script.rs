@@ -78,7 +78,7 @@ pub(crate) struct Script {
 impl Script {
     /// The script of a seed.
     pub(crate) fn of(seed: u64) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x0073_6372_6970_74);
+        let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x7363_7269_7074);
         let submissions = (0..POLICIES).map(|policy| submission(&mut random, policy)).collect();
         let crashes = 1 + below(&mut random, 3);
         let mut accidents: Vec<Accident> = (0..crashes).map(|_| accident(&mut random)).collect();
