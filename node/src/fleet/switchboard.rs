@@ -68,7 +68,8 @@ impl Answering for Switchboard {
         match kind {
             Kind::Heartbeat => {
                 let heartbeat: Heartbeat = wire::decode(kind, &frame).map_err(|error| malformed(&error))?;
-                if heartbeat.node != node || !core.ledger.is_leader() {
+                // A leader that has lost its quorum may not keep sessions alive which the others have expired.
+                if heartbeat.node != node || !core.ledger.is_leader() || !super::has_quorum(&core) {
                     let why = "this node does not lead";
                     return Err(Problem::new(Code::LedgerUnavailable, "the heartbeat", why, "send it to the leader"));
                 }
