@@ -15,7 +15,7 @@ fn start(seed: u64, options: &[&str]) -> Child {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap()
+        .expect("cargo built the program beside this test")
 }
 
 fn said(output: &Output) -> String {
