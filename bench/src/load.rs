@@ -51,6 +51,7 @@ pub(crate) fn run(load: &Load) -> Result<()> {
     let token = std::fs::read_to_string(&load.token_file).context("the token file")?;
     let authorization = format!("Bearer {}", token.trim());
     let migrations = migrations(&load.api[0], &authorization, &load.policy, load.calls)?;
+    resume_all(&load.api[0], &authorization, &migrations)?;
     let callers: Vec<Caller<'_>> = (0..load.calls)
         .map(|number| Caller {
             agent: agent(),
@@ -82,6 +83,13 @@ pub(crate) fn run(load: &Load) -> Result<()> {
 
 fn agent() -> Agent {
     Agent::config_builder().timeout_global(Some(DEADLINE)).http_status_as_error(false).build().into()
+}
+
+/// An earlier load may have ended between a pause and its resume.
+fn resume_all(api: &str, authorization: &str, migrations: &[String]) -> Result<()> {
+    let body = json!({ "action": "resume", "migrations": migrations });
+    agent().post(format!("{api}/v1/actions")).header("authorization", authorization).send_json(&body)?;
+    Ok(())
 }
 
 /// Enough migrations that each caller has some of its own.

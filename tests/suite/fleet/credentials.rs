@@ -1,6 +1,11 @@
 //! Join tokens that are wrong, expired, revoked or used: the node is refused, and says so.
 
+use std::time::{Duration, Instant};
+
 use crate::support::{Fleet, Lake, Node, Options, Program, Scratch, cli, until};
+
+/// A token of one second is of no use after this.
+const EXPIRED: Duration = Duration::from_millis(1500);
 
 /// A node that tries to join with `token`: its exit code and what it said.
 fn refused(fleet: &Fleet, scratch: &Scratch, name: &str, token: &str) -> (Option<i32>, String) {
@@ -34,12 +39,11 @@ fn a_join_token_works_once_and_only_while_it_is_valid() {
     }
     assert_eq!(members(&fleet), 1, "nobody was admitted");
 
-    let short = fleet.join_token(&["--valid", "1s"]);
-    until("a second has passed", || {
-        let (code, said) = refused(&fleet, &scratch, "too-late", &short);
-        assert_ne!(code, None, "{said}");
-        said.contains("expired").then_some(())
-    });
+    let (short, made) = (fleet.join_token(&["--valid", "1s"]), Instant::now());
+    until("the token has expired", || (made.elapsed() > EXPIRED).then_some(()));
+    let (code, said) = refused(&fleet, &scratch, "too-late", &short);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("expired"), "{said}");
 
     let revoked = fleet.join_token(&[]);
     let node = &fleet.nodes[0];

@@ -56,7 +56,7 @@ impl Load {
         *self.client.lock().expect("nobody panicked") = fleet.client();
         let before = self.submitted.load(Ordering::Relaxed);
         until("more was submitted", || {
-            let errors = self.errors.lock().expect("nobody panicked");
+            let errors = self.errors.lock().expect("nobody panicked").clone();
             assert!(errors.is_empty(), "calls that failed twice: {errors:?}");
             (self.submitted.load(Ordering::Relaxed) >= before + SUBMITS_PER_STEP).then_some(())
         });
