@@ -2,17 +2,20 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::support::{Client, Fleet, Group, Options, PacedWorld, Program, Random, Refusal, Scratch, policy, until};
 
 /// More than are submitted before the last node has left.
-const DATASETS: u32 = 4000;
+const DATASETS: u32 = 6000;
 /// Datasets of one submit: as many as have numbers that begin alike.
 const EACH: u32 = 10;
 /// Rows of a file in a paced world.
 const ROWS: usize = 3;
 /// Submits that must be through at every size of the fleet.
 const SUBMITS_PER_STEP: u32 = 8;
+/// Between two rounds of calls: a load, and no flood that runs out of datasets while a node takes its time to leave.
+const PAUSE: Duration = Duration::from_millis(150);
 
 /// Submits policy after policy and reads lists, each call at most twice.
 struct Load {
@@ -48,6 +51,7 @@ impl Load {
             let errors = answers.into_iter().filter_map(Result::err);
             self.errors.lock().expect("nobody panicked").extend(errors);
             self.submitted.fetch_add(1, Ordering::Relaxed);
+            std::thread::park_timeout(PAUSE);
         }
     }
 
