@@ -19,6 +19,8 @@ use skein_protocol::ledger::{Answer, Entry, Migration, Seat, State};
 use skein_protocol::policy::{self, Policy};
 use skein_protocol::problem::{Code, Problem};
 
+use tokio::time::{sleep, timeout};
+
 use crate::actors::Door;
 use crate::config::Config;
 use crate::env::Env;
@@ -27,6 +29,10 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::metrics::Metrics;
 use crate::pki::{Authority, Identity};
 
+/// An effect waits so long for a session before it is refused: an election and a new session fit in.
+const SESSION_WAIT: Duration = Duration::from_secs(15);
+/// Meanwhile it looks this often.
+const SESSION_LOOK: Duration = Duration::from_millis(50);
 /// Who proposes what a node does by itself.
 pub(crate) const ACTOR: &str = "node";
 
@@ -207,9 +213,7 @@ impl Core {
         F: Future<Output = Result<T, Failure>> + 'a,
     {
         // Looked at here, and not only by whoever hands out work: a process that was stopped for a while finds out first.
-        if !self.may_act() {
-            self.metrics.count(|stats| stats.effects_refused += 1);
-            tracing::warn!("this node has no session any more: it does nothing, others may have taken its place");
+        if !self.may_act() && !self.may_act_soon().await {
             return Err(Failure::transient(Problem::new(
                 Code::NoSession,
                 "the effect",
@@ -227,6 +231,19 @@ impl Core {
                 "report this defect with the node's log",
             ))),
         }
+    }
+
+    /// Waits until this node may act again; whether it may. An effect that waits is not a failed attempt: either the
+    /// leader was silent for a moment and all is as it was, or the work is given up from outside meanwhile.
+    async fn may_act_soon(&self) -> bool {
+        self.metrics.count(|stats| stats.effects_refused += 1);
+        tracing::warn!("this node has no session any more: it does nothing, others may have taken its place");
+        let acts = async {
+            while !self.may_act() {
+                sleep(SESSION_LOOK).await;
+            }
+        };
+        timeout(SESSION_WAIT, acts).await.is_ok()
     }
 
     /// Stores a document as a blob, in canonical JSON; it is durable when this returns.

@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::ledger::Keeper;
 
 /// Whether documents are missing is looked at this often.
-const LOOK: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_secs(5);
 /// With more to fetch the next round begins after this pause.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -1,6 +1,6 @@
 //! Blobs: immutable documents (plans, evidence, reports) that are named by the hash of their bytes.
 //!
-//! In: bytes. Out: their hash, once they are durable here and at a quorum of the voters; bytes that were checked against
+//! In: bytes. Out: their hash, once they are durable here and at a quorum of those who hold copies (the voters); bytes that were checked against
 //! their hash, fetched from others if need be. A blob is durable before the entry that names it is proposed. Blobs share
 //! the ledger's commits: many puts, or a put and an append, cost one sync. Not here: what is in them, and when they may go.
 
@@ -24,8 +24,12 @@ const HASH_IN_PLACE_BYTES: usize = 64 << 10;
 /// A peer takes or gives a blob within this time, a large one over a slow network too.
 const COPY_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Says who votes at the moment: this node, and all voters.
-pub(crate) type Voters = Arc<dyn Fn() -> Vec<NodeId> + Send + Sync>;
+/// Nodes that should hold a copy of each document, while there are as many: fewer voters than this are helped by learners, so
+/// that a fleet that begins with one voter can lose it.
+pub(crate) const HOLDERS: usize = 3;
+
+/// Says who holds copies at the moment: all voters, and learners where those are few.
+pub(crate) type Holders = Arc<dyn Fn() -> Vec<NodeId> + Send + Sync>;
 
 /// The node's blobs. Clones are the same blobs.
 #[derive(Clone)]
@@ -34,7 +38,7 @@ pub struct Blobs {
     blocking: Arc<dyn Blocking>,
     node: NodeId,
     peers: Arc<Peers>,
-    voters: Voters,
+    holders: Holders,
 }
 
 impl Blobs {
@@ -42,9 +46,9 @@ impl Blobs {
         store: Store,
         blocking: Arc<dyn Blocking>,
         (node, peers): (NodeId, Arc<Peers>),
-        voters: Voters,
+        holders: Holders,
     ) -> Self {
-        Self { store, blocking, node, peers, voters }
+        Self { store, blocking, node, peers, holders }
     }
 
     /// Stores a blob; it is durable, here and at a quorum of the voters, when this returns. Putting it again does nothing.
@@ -77,12 +81,12 @@ impl Blobs {
         Ok(hashes)
     }
 
-    /// Copies blobs to the voters, until enough of them have them that a quorum is left when this node is lost.
+    /// Copies blobs to the other holders, until enough of them have them that a quorum is left when this node is lost.
     async fn copy(&self, blobs: &[Vec<u8>]) -> Result<(), LedgerError> {
-        let voters = (self.voters)();
-        let others: Vec<NodeId> = voters.iter().copied().filter(|voter| *voter != self.node).collect();
-        let quorum = voters.len() / 2 + 1;
-        let wanted = quorum.saturating_sub(usize::from(voters.contains(&self.node)));
+        let holders = (self.holders)();
+        let others: Vec<NodeId> = holders.iter().copied().filter(|holder| *holder != self.node).collect();
+        let quorum = holders.len() / 2 + 1;
+        let wanted = quorum.saturating_sub(usize::from(holders.contains(&self.node)));
         if wanted == 0 || others.is_empty() {
             return Ok(());
         }
@@ -105,7 +109,7 @@ impl Blobs {
             }
         }
         let why = last.map_or_else(String::new, |error| error.to_string());
-        Err(LedgerError::Unavailable { why: format!("{copies} of {wanted} voters took a copy of a document: {why}") })
+        Err(LedgerError::Unavailable { why: format!("{copies} of {wanted} nodes took a copy of a document: {why}") })
     }
 
     /// The bytes with this hash, or nothing if they are nowhere. What is fetched from another node stays here.
@@ -115,7 +119,12 @@ impl Blobs {
     pub async fn get(&self, hash: Hash256) -> Result<Option<Vec<u8>>, LedgerError> {
         match self.get_here(hash).await? {
             Some(bytes) => Ok(Some(bytes)),
-            None => self.fetch(hash, &(self.voters)()).await,
+            None => {
+                // Whoever made it has it too, and those who voted once.
+                let mut others = (self.holders)();
+                others.extend(self.peers.known().into_iter().filter(|node| !others.contains(node)).collect::<Vec<_>>());
+                self.fetch(hash, &others).await
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use skein_protocol::ledger::fold::Fold;
 use skein_protocol::wire::{self, Kind};
 use tokio::time::{Instant, timeout_at};
 
+use super::blobs::HOLDERS;
 use super::funnel::Funnel;
 use super::proposer::{Proposer, Way};
 use super::raft::{LogStore, Machine, Network, Types, View};
@@ -86,12 +87,19 @@ async fn start<F: Fold>(
     tracing::info!(node = %boot.node, boots = boot.boots, index = view.read(|index, _| index), "ledger open");
     let funnel = Arc::new(Funnel::start(raft.clone()));
     let (voting, node) = (raft.metrics(), boot.node);
-    let voters = move || voting.borrow().membership_config.voter_ids().map(NodeId).collect();
+    let holders = move || {
+        let seen = voting.borrow();
+        let voters = seen.membership_config.voter_ids();
+        let mut holders: Vec<NodeId> = voters.map(NodeId).collect();
+        let learners = seen.membership_config.membership().learner_ids().map(NodeId);
+        holders.extend(learners.take(HOLDERS.saturating_sub(holders.len())));
+        holders
+    };
     let way =
         Way { node: boot.node.0, raft: raft.clone(), funnel: funnel.clone(), peers: peers.clone(), view: view.clone() };
     Ok(Inner {
         proposer: Proposer::start(boot.session(), env, way, metrics.clone()),
-        blobs: Blobs::new(store.clone(), env.blocking.clone(), (node, peers.clone()), Arc::new(voters)),
+        blobs: Blobs::new(store.clone(), env.blocking.clone(), (node, peers.clone()), Arc::new(holders)),
         funnel,
         peers,
         boot,

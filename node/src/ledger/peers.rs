@@ -70,6 +70,12 @@ impl Peers {
         self.addresses.read().unwrap_or_else(PoisonError::into_inner).get(&node).copied()
     }
 
+    /// Every node whose address is known.
+    #[must_use]
+    pub fn known(&self) -> Vec<NodeId> {
+        self.addresses.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
     /// Calls a node.
     ///
     /// # Errors
