@@ -1,7 +1,7 @@
 //! The fabric over QUIC: mutual TLS, one connection for each peer that is called, one stream for each call.
 //!
 //! In: the node's credentials, datagrams from `Env::network`. Out: [`QuicFabrics`], the implementation of
-//! [`Fabrics`](super::Fabrics) on real machines; [`join`], with which a node without a certificate gets one.
+//! [`Fabrics`] on real machines; [`join`], with which a node without a certificate gets one.
 //! Holds: connections, and all bounds of what peers can make this node hold (`limits`).
 //! Not here: what frames mean, who is a member ([`Answering::admits`]), the files of the credentials (`pki`).
 //!
