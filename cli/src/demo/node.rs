@@ -62,6 +62,14 @@ pub(crate) fn binary() -> Result<PathBuf> {
         if folder.file_name().is_some_and(|name| name == "release") {
             build.arg("--release");
         }
+        // What cargo told this program about its own package would look like a changed environment to build scripts that
+        // watch these variables (ring's does), and everything above them would be built again.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|of| text.starts_with(of)) {
+                build.env_remove(&name);
+            }
+        }
         let status = build.status().context("cargo cannot be started")?;
         if !status.success() {
             bail!("skein-node could not be built ({status})");
