@@ -117,7 +117,8 @@ impl DispatcherState {
         let draining = self.core.fleet.is_draining(&self.core);
         let mut limits = self.limits();
         let more_at = self.caution.limit(&mut limits, now);
-        let mut decision = if self.core.may_act() && !draining {
+        limits.draining = draining;
+        let mut decision = if self.core.may_act() {
             self.core.ledger.read(|state| {
                 let ours = |migration: &skein_protocol::ledger::Migration| {
                     migration.owner == self.core.node && !self.held.contains(&migration.id)

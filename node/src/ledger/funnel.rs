@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::gather::{Most, Weighed, gather};
 use super::raft::{Batch, Group, Types};
 
 /// After this many bytes of proposals a snapshot is due, however few entries they were in: bounds the log on the
@@ -95,7 +96,8 @@ async fn run<F: Fold>(raft: Raft<Types<F>>, mut queued: mpsc::UnboundedReceiver<
         };
         // Everybody who got the answers of the last entry can offer again before this one is closed.
         tokio::task::yield_now().await;
-        let (offers, bytes) = collect(first, &mut queued, &mut held);
+        let most = Most { items: GROUP_BATCHES, bytes: GROUP_BYTES };
+        let (offers, bytes) = gather(first, &mut queued, &mut held, most);
         let group = Group { batches: offers.iter().map(|offer| offer.batch.clone()).collect() };
         match write(&raft, group).await {
             Ok(answers) => {
@@ -128,26 +130,8 @@ async fn write<F: Fold>(raft: &Raft<Types<F>>, group: Group<F::Entry>) -> Result
     }
 }
 
-/// Takes what is queued, up to the limits; `held` gets what did not fit.
-fn collect<F: Fold>(
-    first: Offer<F>,
-    queued: &mut mpsc::UnboundedReceiver<Offer<F>>,
-    held: &mut Option<Offer<F>>,
-) -> (Vec<Offer<F>>, usize) {
-    let mut bytes = first.bytes;
-    let mut offers = vec![first];
-    while offers.len() < GROUP_BATCHES {
-        match queued.try_recv() {
-            Ok(next) if bytes + next.bytes <= GROUP_BYTES => {
-                bytes += next.bytes;
-                offers.push(next);
-            }
-            Ok(next) => {
-                *held = Some(next);
-                break;
-            }
-            Err(_) => break,
-        }
+impl<F: Fold> Weighed for Offer<F> {
+    fn bytes(&self) -> usize {
+        self.bytes
     }
-    (offers, bytes)
 }

@@ -12,6 +12,7 @@ mod blobs;
 mod boot;
 mod error;
 mod funnel;
+mod gather;
 mod keeper;
 mod membership;
 mod metrics;

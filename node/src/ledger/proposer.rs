@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::funnel::{Funnel, GROUP_BYTES, Missed};
+use super::gather::{Most, Weighed, gather};
 use super::raft::{Batch, Types, View};
 use super::{LedgerError, LedgerMetrics, Peers};
 use crate::env::{Clock, Env};
@@ -159,12 +160,12 @@ impl<F: Fold> Task<F> {
             };
             // Everybody who got the answers of the last batch can propose again before this one is closed.
             tokio::task::yield_now().await;
-            let waiting = collect(first, &mut queued, &mut held);
+            let most = Most { items: BATCH_PROPOSALS, bytes: BATCH_BYTES };
+            let (waiting, bytes) = gather(first, &mut queued, &mut held, most);
             // Whatever is before the first of these was answered, or given up.
             let settled_below = waiting.first().map_or(0, |first| first.proposal.sequence);
             let proposals = waiting.iter().map(|waiting| waiting.proposal.clone()).collect();
             let batch = Arc::new(Batch { session: self.session, settled_below, proposals });
-            let bytes = waiting.iter().map(|waiting| waiting.bytes).sum::<usize>();
             let outcome = self.propose(&batch, bytes).await;
             self.answer(waiting, outcome);
         }
@@ -270,26 +271,8 @@ impl<F: Fold> Way<F> {
     }
 }
 
-/// Takes what is queued, up to the limits; `held` gets what did not fit.
-fn collect<F: Fold>(
-    first: Waiting<F>,
-    queued: &mut mpsc::UnboundedReceiver<Waiting<F>>,
-    held: &mut Option<Waiting<F>>,
-) -> Vec<Waiting<F>> {
-    let mut bytes = first.bytes;
-    let mut batch = vec![first];
-    while batch.len() < BATCH_PROPOSALS {
-        match queued.try_recv() {
-            Ok(next) if bytes + next.bytes <= BATCH_BYTES => {
-                bytes += next.bytes;
-                batch.push(next);
-            }
-            Ok(next) => {
-                *held = Some(next);
-                break;
-            }
-            Err(_) => break,
-        }
+impl<F: Fold> Weighed for Waiting<F> {
+    fn bytes(&self) -> usize {
+        self.bytes
     }
-    batch
 }
