@@ -113,6 +113,10 @@ impl Parts {
     /// Writes a metadata file; its hash.
     fn write_metadata(&self, location: &str, metadata: &Metadata) -> Result<Hash256, Failure> {
         let bytes = serde_json::to_vec(metadata).expect("it has text keys only");
+        // A step whose record did not come through is done again, with the same outcome: that is no second attempt.
+        if std::fs::read(location).is_ok_and(|there| there == bytes) {
+            return Ok(Hash256::of(&bytes));
+        }
         self.shared.create(location, &bytes)?;
         Ok(Hash256::of(&bytes))
     }

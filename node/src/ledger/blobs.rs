@@ -1,7 +1,7 @@
 //! Blobs: immutable documents (plans, evidence, reports) that are named by the hash of their bytes.
 //!
-//! In: bytes. Out: their hash, once they are durable here and at a quorum of those who hold copies (the voters); bytes that were checked against
-//! their hash, fetched from others if need be. A blob is durable before the entry that names it is proposed. Blobs share
+//! In: bytes. Out: their hash, once they are durable here and at a quorum of the voters (and, where those are few, at
+//! learners); bytes that were checked against their hash, fetched from others if need be. A blob is durable before the entry that names it is proposed. Blobs share
 //! the ledger's commits: many puts, or a put and an append, cost one sync. Not here: what is in them, and when they may go.
 
 use std::sync::Arc;
@@ -23,13 +23,25 @@ const HASH_IN_PLACE_BYTES: usize = 64 << 10;
 
 /// A peer takes or gives a blob within this time, a large one over a slow network too.
 const COPY_DEADLINE: Duration = Duration::from_secs(20);
+/// A holder without which it goes gets less: work waits for it.
+const HELP_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Nodes that should hold a copy of each document, while there are as many: fewer voters than this are helped by learners, so
 /// that a fleet that begins with one voter can lose it.
 pub(crate) const HOLDERS: usize = 3;
 
-/// Says who holds copies at the moment: all voters, and learners where those are few.
-pub(crate) type Holders = Arc<dyn Fn() -> Vec<NodeId> + Send + Sync>;
+/// Who holds copies.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Holders {
+    /// All voters: a quorum of them must have a document.
+    pub(crate) voters: Vec<NodeId>,
+    /// Learners that can be reached, where voters are few. What they cannot take is not refused for it: a fleet whose only
+    /// other node is down goes on, as its ledger does.
+    pub(crate) helpers: Vec<NodeId>,
+}
+
+/// Says who holds copies at the moment.
+pub(crate) type HoldersNow = Arc<dyn Fn() -> Holders + Send + Sync>;
 
 /// The node's blobs. Clones are the same blobs.
 #[derive(Clone)]
@@ -38,7 +50,7 @@ pub struct Blobs {
     blocking: Arc<dyn Blocking>,
     node: NodeId,
     peers: Arc<Peers>,
-    holders: Holders,
+    holders: HoldersNow,
 }
 
 impl Blobs {
@@ -46,7 +58,7 @@ impl Blobs {
         store: Store,
         blocking: Arc<dyn Blocking>,
         (node, peers): (NodeId, Arc<Peers>),
-        holders: Holders,
+        holders: HoldersNow,
     ) -> Self {
         Self { store, blocking, node, peers, holders }
     }
@@ -83,33 +95,45 @@ impl Blobs {
 
     /// Copies blobs to the other holders, until enough of them have them that a quorum is left when this node is lost.
     async fn copy(&self, blobs: &[Vec<u8>]) -> Result<(), LedgerError> {
-        let holders = (self.holders)();
-        let others: Vec<NodeId> = holders.iter().copied().filter(|holder| *holder != self.node).collect();
-        let quorum = holders.len() / 2 + 1;
-        let wanted = quorum.saturating_sub(usize::from(holders.contains(&self.node)));
+        let Holders { voters, helpers } = (self.holders)();
+        let quorum = |of: usize, ours: bool| (of / 2 + 1).saturating_sub(usize::from(ours));
+        let needed = quorum(voters.len(), voters.contains(&self.node));
+        let all: Vec<NodeId> = voters.iter().chain(&helpers).copied().collect();
+        let wanted = quorum(all.len(), all.contains(&self.node));
+        let others: Vec<NodeId> = all.into_iter().filter(|holder| *holder != self.node).collect();
         if wanted == 0 || others.is_empty() {
             return Ok(());
         }
         let frame = wire::encode(Kind::BlobPut, blobs).map_err(|source| LedgerError::NotStorable { source })?;
-        let put = |voter: NodeId| {
+        let put = |holder: NodeId| {
             let (peers, frame) = (self.peers.clone(), frame.clone());
-            async move { peers.call_frame::<Vec<Hash256>>(voter, frame, COPY_DEADLINE).await }
+            let votes = voters.contains(&holder);
+            let within = if votes { COPY_DEADLINE } else { HELP_DEADLINE };
+            async move { (votes, peers.call_frame::<Vec<Hash256>>(holder, frame, within).await) }
         };
         let mut puts: FuturesUnordered<_> = others.into_iter().map(put).collect();
-        let (mut copies, mut last) = (0, None);
-        while let Some(outcome) = puts.next().await {
+        let (mut copies, mut by_voters, mut last) = (0, 0, None);
+        while let Some((votes, outcome)) = puts.next().await {
             match outcome {
-                Ok(_) => copies += 1,
+                Ok(_) => {
+                    copies += 1;
+                    by_voters += usize::from(votes);
+                }
                 Err(error) => last = Some(error),
             }
-            if copies >= wanted {
+            if copies >= wanted && by_voters >= needed {
                 // The others get theirs too, without anybody waiting for it.
                 tokio::spawn(async move { while puts.next().await.is_some() {} });
                 return Ok(());
             }
         }
         let why = last.map_or_else(String::new, |error| error.to_string());
-        Err(LedgerError::Unavailable { why: format!("{copies} of {wanted} nodes took a copy of a document: {why}") })
+        if by_voters >= needed {
+            tracing::warn!(copies, wanted, %why, "fewer nodes than usual hold a document");
+            return Ok(());
+        }
+        let why = format!("{by_voters} of {needed} voters took a copy of a document: {why}");
+        Err(LedgerError::Unavailable { why })
     }
 
     /// The bytes with this hash, or nothing if they are nowhere. What is fetched from another node stays here.
@@ -121,7 +145,9 @@ impl Blobs {
             Some(bytes) => Ok(Some(bytes)),
             None => {
                 // Whoever made it has it too, and those who voted once.
-                let mut others = (self.holders)();
+                let Holders { mut voters, helpers } = (self.holders)();
+                voters.extend(helpers);
+                let mut others = voters;
                 others.extend(self.peers.known().into_iter().filter(|node| !others.contains(node)).collect::<Vec<_>>());
                 self.fetch(hash, &others).await
             }

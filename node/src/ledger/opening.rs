@@ -87,13 +87,15 @@ async fn start<F: Fold>(
     tracing::info!(node = %boot.node, boots = boot.boots, index = view.read(|index, _| index), "ledger open");
     let funnel = Arc::new(Funnel::start(raft.clone()));
     let (voting, node) = (raft.metrics(), boot.node);
+    let known = peers.clone();
     let holders = move || {
         let seen = voting.borrow();
-        let voters = seen.membership_config.voter_ids();
-        let mut holders: Vec<NodeId> = voters.map(NodeId).collect();
+        let voters: Vec<NodeId> = seen.membership_config.voter_ids().map(NodeId).collect();
         let learners = seen.membership_config.membership().learner_ids().map(NodeId);
-        holders.extend(learners.take(HOLDERS.saturating_sub(holders.len())));
-        holders
+        // A learner that never said where it is cannot take anything.
+        let reachable = learners.filter(|learner| *learner == node || known.address(*learner).is_some());
+        let helpers = reachable.take(HOLDERS.saturating_sub(voters.len())).collect();
+        Holders { voters, helpers }
     };
     let way =
         Way { node: boot.node.0, raft: raft.clone(), funnel: funnel.clone(), peers: peers.clone(), view: view.clone() };

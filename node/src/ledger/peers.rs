@@ -51,8 +51,11 @@ impl Peers {
         self.fabric.get()
     }
 
-    /// Where a node is, from now on.
+    /// Where a node is, from now on. A node that was just admitted and has not begun yet has port 0: that is no place.
     pub fn learn(&self, node: NodeId, address: SocketAddr) {
+        if address.port() == 0 {
+            return;
+        }
         self.addresses.write().unwrap_or_else(PoisonError::into_inner).insert(node, address);
     }
 
