@@ -15,7 +15,7 @@ use skein_protocol::ledger::fold::Fold;
 use skein_protocol::wire::{self, Kind};
 use tokio::time::{Instant, timeout_at};
 
-use super::blobs::HOLDERS;
+use super::blobs::{HOLDERS, Holders};
 use super::funnel::Funnel;
 use super::proposer::{Proposer, Way};
 use super::raft::{LogStore, Machine, Network, Types, View};
