@@ -10,6 +10,7 @@ pub mod api;
 pub mod calls;
 pub mod connection;
 pub mod data_plane;
+pub mod defects;
 pub mod evidence;
 pub mod expr;
 pub mod fleet;

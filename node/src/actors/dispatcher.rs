@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use skein_protocol::defects::{self, Defect};
 use skein_protocol::fleet::{self, load::PeerLoad};
 use skein_protocol::ids::MigrationId;
 use skein_protocol::ledger::entry::Fence;
@@ -130,7 +131,7 @@ impl DispatcherState {
         };
         decision.wake_at = [decision.wake_at, more_at].into_iter().flatten().min();
         self.running.turns = decision.turns;
-        self.nap = decision.wake_at.map(|time| {
+        self.nap = decision.wake_at.filter(|_| !defects::is(Defect::LostWake)).map(|time| {
             let myself = myself.clone();
             let nap = Duration::from_millis(time.saturating_sub(now)).clamp(Duration::from_millis(1), LONGEST_NAP);
             Task::start(async move {
@@ -186,6 +187,10 @@ impl DispatcherState {
         let me = self.load(self.core.fleet.is_draining(&self.core));
         let (whole, lent) = self.core.ledger.read(|state| {
             let whole = fleet::stealing::consent(state, &me, &self.running, thief);
+            if defects::is(Defect::StealWithoutEntry) && !whole.is_empty() {
+                self.held.extend(whole);
+                return (Vec::new(), Vec::new());
+            }
             let fences: Vec<Fence> =
                 whole.iter().filter_map(|id| state.migration(*id)).map(|migration| migration.fence()).collect();
             let lent = match fences.is_empty() {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use skein_protocol::defects::{self, Defect};
 use skein_protocol::fleet::placement::{SeatLoad, place};
 use skein_protocol::ids::{MigrationId, NodeId};
 use skein_protocol::ledger::entry::{Fence, TransferReason};
@@ -26,6 +27,7 @@ pub(super) async fn watch(core: Arc<Core>) {
     loop {
         sleep(LOOK).await;
         if core.fleet.is_draining(&core)
+            && !defects::is(Defect::DrainKeepsWork)
             && core.may_act()
             && let Err(error) = hand_over(&core).await
         {

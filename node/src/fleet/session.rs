@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use skein_protocol::calls::{Heartbeat, Pulse};
+use skein_protocol::defects::{self, Defect};
 use skein_protocol::fleet::expiry;
 use skein_protocol::ids::SessionNo;
 use skein_protocol::ledger::{Answer, Entry, Standing};
@@ -83,7 +84,7 @@ impl Session {
             return SessionState::None;
         }
         let silent = u64::try_from(now.saturating_sub(inner.acked).as_millis()).unwrap_or(u64::MAX);
-        if !self.alone && expiry::fence(silent, self.session_millis) {
+        if !self.alone && expiry::fence(silent, self.session_millis) && !defects::is(Defect::NoSelfFence) {
             return SessionState::Fenced;
         }
         SessionState::Acting

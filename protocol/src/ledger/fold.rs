@@ -10,6 +10,8 @@ use std::fmt::Debug;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::defects::{self, Defect};
+
 /// Answers that are remembered for one session. A session has at most a quarter of this many proposals in
 /// flight, and answers below its oldest open proposal are dropped, so the limit is never met in practice.
 pub const ANSWERS_PER_SESSION: usize = 4096;
@@ -111,7 +113,8 @@ impl<F: Fold> Folded<F> {
         if proposal.sequence < session.settled_below {
             return Folding::Forgotten;
         }
-        if let Some((index, answer)) = session.answers.get(&proposal.sequence) {
+        let first = session.answers.get(&proposal.sequence).filter(|_| !defects::is(Defect::ProposalAppliedTwice));
+        if let Some((index, answer)) = first {
             return Folding::Answered { index: *index, answer: answer.clone(), repeated: true };
         }
         let answer = self.state.apply(index, proposal);

@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::defects::{self, Defect};
 use crate::hash::Hash256;
 use crate::ids::{NodeId, SessionNo};
 
@@ -81,7 +82,7 @@ impl Member {
     /// Whether migrations may be given to it.
     #[must_use]
     pub fn takes_work(&self) -> bool {
-        self.standing == Standing::Active && !self.draining
+        self.standing == Standing::Active && (!self.draining || defects::is(Defect::DrainedTakesWork))
     }
 }
 

@@ -4,6 +4,7 @@
 //! location again or stop.
 
 use crate::data_plane::{LoadedTable, StagedTable};
+use crate::defects::{self, Defect};
 use crate::ids::TableName;
 use crate::ledger::migration::{Intent, Tombstone};
 use crate::problem::{Code, Problem};
@@ -39,6 +40,9 @@ pub fn publish_verdict(
         return PublishVerdict::Committed;
     }
     if found.tombstone && earlier.is_some_and(|tombstone| tombstone.location == found.metadata_location) {
+        return PublishVerdict::Register { replacing: Some(found.metadata_location.clone()) };
+    }
+    if defects::is(Defect::PublishOverAnything) {
         return PublishVerdict::Register { replacing: Some(found.metadata_location.clone()) };
     }
     let (why, code) = if found.uuid == intended.uuid {
@@ -95,6 +99,9 @@ pub fn withdraw_verdict(
             format!("it was changed after it was published; it points at {}", found.metadata_location),
             "the table stays; undo the later commits, or drop it yourself",
         ));
+    }
+    if defects::is(Defect::WithdrawForeign) {
+        return WithdrawVerdict::Replace { expected: found.metadata_location.clone() };
     }
     WithdrawVerdict::NotOurs
 }

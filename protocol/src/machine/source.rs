@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::defects::{self, Defect};
 use crate::inspection::SourceFile;
 use crate::plan::Plan;
 use crate::problem::{Code, Problem};
@@ -21,6 +22,7 @@ pub fn changes(plan: &Plan, listed: &[SourceFile]) -> Option<Problem> {
             Some(now) if now.bytes != before.bytes => {
                 said.push(format!("replaced: {path} ({} bytes, now {})", before.bytes, now.bytes));
             }
+            Some(_) if defects::is(Defect::WeakFingerprint) => {}
             Some(now) if now.modified_nanos != before.modified_nanos => {
                 said.push(format!("replaced: {path} (another time of modification)"));
             }

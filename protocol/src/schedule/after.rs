@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::defects::{self, Defect};
 use crate::ids::PolicyName;
 use crate::ledger::migration::{Migration, Phase};
 use crate::ledger::state::State;
@@ -73,7 +74,7 @@ impl<'a> Waits<'a> {
     pub(crate) fn waits(&mut self, policy: &PolicyName) -> bool {
         let state = self.state;
         let Some(record) = state.policies().get(policy) else { return false };
-        record.policy.after.iter().any(|name| !self.is_through(name))
+        record.policy.after.iter().any(|name| !self.is_through(name)) && !defects::is(Defect::DependenciesIgnored)
     }
 
     /// The policies that `policy` waits for.

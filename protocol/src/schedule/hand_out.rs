@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::backlog::{Group, groups, planned_seconds};
 use super::usage::Usage;
 use super::{Dispatch, Limits, Round, turns};
+use crate::defects::{self, Defect};
 use crate::ids::{BatchId, ConnectionName, MigrationId};
 use crate::ledger::migration::{Migration, Phase};
 use crate::ledger::policies::PolicyRecord;
@@ -123,7 +124,9 @@ impl<'a> Round<'a> {
             let Some((migration, batch)) = self.peek(line, taken) else { continue };
             let begun = line.phase == Phase::Execution || taken.migrations.contains(&migration.id);
             let (team, seconds) = (usage.of_team(line.team()), Reverse(planned_seconds(migration)));
-            let rank = (Reverse(migration.priority), team, !begun, seconds, migration.created_at, migration.id);
+            let urgent =
+                if defects::is(Defect::PriorityReversed) { u8::MAX - migration.priority } else { migration.priority };
+            let rank = (Reverse(urgent), team, !begun, seconds, migration.created_at, migration.id);
             if best.as_ref().is_none_or(|(least, _, _)| rank < *least) {
                 best = Some((rank, migration, batch));
             }

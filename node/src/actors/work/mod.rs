@@ -8,6 +8,8 @@ mod batch;
 mod elsewhere;
 mod prepare;
 mod publish;
+#[cfg(feature = "defects")]
+mod rebase;
 mod rest;
 mod validate;
 mod withdraw;

@@ -3,6 +3,7 @@
 //! An answer that did not come is neither yes nor no: the next look tells.
 
 use skein_protocol::data_plane::{LoadedTable, Outcome, RegisterRequest};
+use skein_protocol::defects::{self, Defect};
 use skein_protocol::ledger::Entry;
 use skein_protocol::ledger::entry::Work;
 use skein_protocol::ledger::migration::Tombstone;
@@ -17,6 +18,10 @@ impl Worker {
         let Some(intent) = &self.brief.intent else {
             return self.failed(Work::Publish, &Failure::permanent(defect("it has no intent"))).await;
         };
+        #[cfg(feature = "defects")]
+        if defects::is(Defect::PublishByRebase) {
+            return self.publish_by_rebase(intent).await;
+        }
         let mut last = None;
         for _ in 0..LOOKS {
             let found = match self.look().await {
@@ -45,6 +50,13 @@ impl Worker {
                         Ok(_) => {}
                         Err(failure) if failure.outcome == Outcome::NotDone => {
                             return self.failed(Work::Publish, &failure).await;
+                        }
+                        Err(failure) if defects::is(Defect::UnknownAsFailure) => {
+                            return self.failed(Work::Publish, &Failure::permanent(failure.problem)).await;
+                        }
+                        Err(_) if defects::is(Defect::UnknownAsSuccess) => {
+                            let metadata_location = intent.table.metadata_location.clone();
+                            return self.close(Entry::Committed { fence: self.brief.fence, metadata_location }).await;
                         }
                         Err(failure) => last = Some(failure),
                     }

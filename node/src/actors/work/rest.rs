@@ -3,6 +3,7 @@
 //! Failures here end nothing and are recorded nowhere: the work is done later.
 
 use skein_protocol::data_plane::{CollectRequest, ReplaceRequest};
+use skein_protocol::defects::{self, Defect};
 use skein_protocol::ids::StageNo;
 use skein_protocol::ledger::Entry;
 
@@ -62,6 +63,7 @@ impl Worker {
         let stages = u32::try_from(stages).unwrap_or(u32::MAX);
         let first = if self.brief.intent.is_some() { stages.saturating_sub(1) } else { 0 };
         let mut keep = Vec::new();
+        let first = if defects::is(Defect::CollectReachable) { stages } else { first };
         for stage in first..stages {
             let results = self.load_results(StageNo(stage)).await?;
             keep.extend(results.into_iter().flat_map(|result| result.files).map(|file| file.location));

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skein_protocol::data_plane::{Failure, ReadRequest, StageRequest, StagedFile};
+use skein_protocol::data_plane::{Failure, ReadRequest, RegisterRequest, StageRequest, StagedFile};
+use skein_protocol::defects::{self, Defect};
 use skein_protocol::evidence::{BatchEvidence, judge};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{StageNo, TableUuid};
@@ -40,6 +41,12 @@ impl Worker {
             summary: self.summary(&plan, &hash),
         };
         let table = self.core.act(|plane| plane.stage(request)).await?;
+        if defects::is(Defect::PublishBeforeIntent) {
+            let (connection, name) = (self.brief.target_connection.clone(), self.brief.target.clone());
+            let metadata_location = table.metadata_location.clone();
+            let request = RegisterRequest { connection, name, metadata_location, replacing: None };
+            self.core.act(|plane| plane.register(request)).await?;
+        }
         let request =
             ReadRequest { plan: plan.clone(), table: table.clone(), files, memory_bytes: self.memory_bytes() };
         let reading = self.core.act(|plane| plane.read_staged(request)).await?;
@@ -54,7 +61,10 @@ impl Worker {
     }
 
     /// The data files that the ledger recorded, in the order of batches, and the evidence of each batch.
-    async fn gather(&self, plan: &Plan) -> Result<(Arc<Vec<StagedFile>>, Vec<BatchEvidence>), DocumentError> {
+    pub(super) async fn gather(
+        &self,
+        plan: &Plan,
+    ) -> Result<(Arc<Vec<StagedFile>>, Vec<BatchEvidence>), DocumentError> {
         let last = u32::try_from(plan.stages.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let results = self.load_results(StageNo(last)).await?;
         let (mut files, mut evidences) = (Vec::new(), Vec::with_capacity(results.len()));

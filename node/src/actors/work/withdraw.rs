@@ -1,6 +1,7 @@
 //! Withdrawal: put a tombstone under the target's name, so that nothing of the run is visible and nothing late becomes so.
 
 use skein_protocol::data_plane::{Failure, Outcome, RegisterRequest, ReplaceRequest, TombstoneRequest};
+use skein_protocol::defects::{self, Defect};
 use skein_protocol::ids::TableUuid;
 use skein_protocol::ledger::Entry;
 use skein_protocol::ledger::entry::Work;
@@ -29,8 +30,12 @@ impl Worker {
             };
             let outcome = match withdraw_verdict(self.brief.intent.as_ref(), &tombstone, target, found.as_ref()) {
                 WithdrawVerdict::Done => {
-                    let until = self.core.now() + self.core.config.tombstone_millis;
+                    let early = defects::is(Defect::TombstoneReleasedEarly);
+                    let until = self.core.now() + if early { 0 } else { self.core.config.tombstone_millis };
                     return self.close(Entry::Withdrawn { fence, tombstone: true, until }).await;
+                }
+                WithdrawVerdict::TakeName if defects::is(Defect::NoTombstone) => {
+                    return self.close(Entry::Withdrawn { fence, tombstone: false, until: 0 }).await;
                 }
                 WithdrawVerdict::NotOurs => {
                     return self.close(Entry::Withdrawn { fence, tombstone: false, until: 0 }).await;
@@ -95,7 +100,7 @@ impl Worker {
             connection: self.brief.target_connection.clone(),
             name: self.brief.target.clone(),
             expected,
-            replacement: Some(tombstone.location.clone()),
+            replacement: (!defects::is(Defect::NoTombstone)).then(|| tombstone.location.clone()),
         };
         self.core.act(|plane| plane.replace(request)).await.map(|_| ())
     }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use openraft::storage::{LogFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::{AnyError, OptionalSend, RaftLogId, StorageIOError, Vote};
+use skein_protocol::defects::{self, Defect};
 use skein_protocol::ledger::fold::Fold;
 use skein_protocol::wire::{self, Kind};
 
@@ -180,7 +181,9 @@ impl<F: Fold> RaftLogStorage<Types<F>> for LogStore<F> {
     async fn save_vote(&mut self, vote: &Vote<u64>) -> Result<(), StorageError> {
         let failed = |error: &dyn std::error::Error| StorageIOError::write_vote(AnyError::error(error.to_string()));
         let frame = wire::encode(Kind::Vote, vote).map_err(|error| failed(&error))?;
-        self.store.write(Write::Vote(frame)).await.map_err(|error| failed(&error))?;
+        if !defects::is(Defect::VoteOnlyInMemory) {
+            self.store.write(Write::Vote(frame)).await.map_err(|error| failed(&error))?;
+        }
         self.head().vote = Some(*vote);
         Ok(())
     }
@@ -249,6 +252,9 @@ impl<F: Fold> RaftLogStorage<Types<F>> for LogStore<F> {
             head.keep(0, from.index);
             head.last = last;
             head.flushed = head.flushed.min(last.map_or(0, |id| id.index));
+        }
+        if defects::is(Defect::TruncateOnlyInMemory) {
+            return Ok(());
         }
         let written = self.store.write(Write::Truncate { from: from.index }).await;
         written.map_err(|error| StorageIOError::write_logs(AnyError::new(&error)).into())

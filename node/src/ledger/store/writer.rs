@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use skein_protocol::defects::{self, Defect};
 use tokio::sync::mpsc;
 
 use super::{CLOSED, Done, Order, Queued, Shared, Write, tables};
@@ -93,7 +94,11 @@ fn commit_now(shared: &Shared, writes: &[Write]) -> Result<(), String> {
     let database = database.as_ref().ok_or(CLOSED)?;
     let committed = shared.committed.lock().unwrap_or_else(PoisonError::into_inner).take();
     let all = || -> Result<(), redb::Error> {
-        let transaction = database.begin_write()?;
+        let mut transaction = database.begin_write()?;
+        let only_log = writes.iter().all(|write| matches!(write, Write::Append(_)));
+        if only_log && defects::is(Defect::AckBeforeFsync) {
+            transaction.set_durability(redb::Durability::None)?;
+        }
         for write in writes {
             tables::apply(&transaction, write)?;
         }

@@ -2,6 +2,7 @@
 
 use super::Stamp;
 use super::ownership::{self, Death};
+use crate::defects::{self, Defect};
 use crate::hash::Hash256;
 use crate::ids::{NodeId, SessionNo};
 use crate::ledger::entry::Answer;
@@ -79,7 +80,9 @@ pub(super) fn sessions_expired(
     if dead.is_empty() {
         return Answer::Unchanged;
     }
-    ownership::rehome(state, stamp, &Death { nodes: dead, blamed });
+    if !defects::is(Defect::ExpiredKeepsWork) {
+        ownership::rehome(state, stamp, &Death { nodes: dead, blamed });
+    }
     Answer::Applied
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Stamp, quarantine};
+use super::{Stamp, enter, quarantine};
+use crate::defects::{self, Defect};
 use crate::fleet::placement::{SeatLoad, place};
 use crate::ids::{MigrationId, NodeId, SessionNo};
 use crate::ledger::due::Place;
@@ -39,6 +40,7 @@ pub(super) fn taken_up(state: &mut State, stamp: Stamp<'_>, node: NodeId, sessio
     close_run_by(state, stamp, &Death { nodes: vec![node], blamed: true });
     let owned = state.migrations.values().filter(|migration| migration.owner == node);
     let owned: Vec<MigrationId> = owned.map(|migration| migration.id).collect();
+    let owned = if defects::is(Defect::SessionKeepsEpoch) { Vec::new() } else { owned };
     for id in owned {
         state.change(id, stamp, |migration| {
             adopt(migration, &Death::none(), || format!("taken up again in session {session} of its node"))
@@ -200,7 +202,14 @@ fn close_run_by(state: &mut State, stamp: Stamp<'_>, death: &Death) {
 
 /// A higher epoch: what the old one had begun is over; what it recorded stays.
 fn adopt(migration: &mut Migration, death: &Death, said: impl FnOnce() -> String) -> Option<String> {
-    migration.epoch = migration.epoch.next();
+    migration.epoch = if defects::is(Defect::AdoptionKeepsEpoch) { migration.epoch } else { migration.epoch.next() };
+    if defects::is(Defect::AdoptionDropsIntent) && migration.phase == Phase::Commit {
+        migration.intent = None;
+        enter(migration, Phase::Validation);
+    }
+    if defects::is(Defect::AdoptionForgetsBatches) && migration.phase == Phase::Execution {
+        migration.stages.iter_mut().flatten().for_each(|batch| batch.done = None);
+    }
     for batch in migration.stages.iter_mut().flatten() {
         let runner = batch.runner;
         if batch.close().is_some() {
@@ -216,7 +225,7 @@ fn adopt(migration: &mut Migration, death: &Death, said: impl FnOnce() -> String
 
 /// Quarantines a migration one of whose batches takes its nodes down.
 fn poisoned(migration: &mut Migration) -> Option<String> {
-    if !matches!(migration.phase, Phase::Ready | Phase::Execution) {
+    if !matches!(migration.phase, Phase::Ready | Phase::Execution) || defects::is(Defect::PoisonNeverSeen) {
         return None;
     }
     let mut poison = None;

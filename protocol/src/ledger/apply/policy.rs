@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Stamp, end_unpublished, ownership, remember};
+use crate::defects::{self, Defect};
 use crate::ids::{Attempt, Epoch, Generation, MigrationId, NodeId, PolicyName, Run, TableName};
 use crate::ledger::due::Place;
 use crate::ledger::entry::{Answer, AppliedPolicy, RequestKey};
@@ -23,7 +24,7 @@ pub(super) fn applied(
     key: Option<&RequestKey>,
 ) -> Result<Answer, Problem> {
     let Some(key) = key else { return Ok(apply(state, stamp, policy, owner)) };
-    if let Some((document, answer)) = state.request(&key.key) {
+    if let Some((document, answer)) = state.request(&key.key).filter(|_| !defects::is(Defect::KeyForgotten)) {
         if document == key.document {
             return Ok(answer.clone());
         }
@@ -100,7 +101,7 @@ fn supersede(
         if matches!(migration.phase, Phase::Cancelled | Phase::RolledBack) {
             continue;
         }
-        if migration.is_settled() {
+        if migration.is_settled() && !(defects::is(Defect::SupersedeWithIntent) && migration.phase == Phase::Commit) {
             kept.push(*id);
             continue;
         }
@@ -157,7 +158,8 @@ fn create(
         history: Vec::new(),
     };
     let key = Claim::of(&policy.target_connection, target);
-    match state.claims.get(&key).and_then(|other| state.migrations.get(other)) {
+    let claimed = state.claims.get(&key).filter(|_| !defects::is(Defect::ClaimIgnored));
+    match claimed.and_then(|other| state.migrations.get(other)) {
         Some(other) => {
             migration.from = Some(Phase::Queued);
             migration.phase = Phase::Quarantined;

@@ -2,6 +2,7 @@
 
 use super::{Stamp, close_batches, enter, pause, quarantine, wrong_phase};
 use crate::data_plane::Class;
+use crate::defects::{self, Defect};
 use crate::hash::Hash256;
 use crate::ids::{Attempt, BatchId, NodeId};
 use crate::ledger::entry::{Answer, BatchTotals, Fence, PlanSummary, Work};
@@ -35,10 +36,11 @@ pub(super) fn planned(state: &mut State, stamp: Stamp<'_>, fence: Fence, plan: &
     }
     state.change(fence.migration, stamp, |migration| {
         migration.stages = plan.batches.iter().map(|count| vec![BatchState::default(); *count as usize]).collect();
-        let approved = migration.approved.as_ref().is_some_and(|approved| approved.0 == plan.hash);
+        let approves = |hash: Hash256| hash == plan.hash || defects::is(Defect::ApprovalCarriesOver);
+        let approved = migration.approved.as_ref().is_some_and(|approved| approves(approved.0));
         let short = plan.hash.short();
         migration.plan = Some(Box::new(plan.clone()));
-        if migration.approval_required && !approved {
+        if migration.approval_required && !approved && !defects::is(Defect::ApprovalForgotten) {
             migration.phase = Phase::Approval;
             Some(format!("plan {short} waits for approval"))
         } else {
@@ -97,7 +99,9 @@ pub(super) fn batch_started(
         return Err(stale_attempt(migration, id, attempt));
     }
     state.change(fence.migration, stamp, |migration| {
-        migration.next_attempt = migration.next_attempt.next();
+        if !defects::is(Defect::AttemptNumberReused) {
+            migration.next_attempt = migration.next_attempt.next();
+        }
         let first = migration.phase == Phase::Ready;
         migration.phase = Phase::Execution;
         let batch = batch_mut(migration, id);
@@ -140,7 +144,8 @@ pub(super) fn batch_done(
     if migration.phase != Phase::Execution {
         return Err(wrong_phase(migration, "batch end"));
     }
-    if migration.batch(id).and_then(|batch| batch.running) != Some(attempt) {
+    let of_another = migration.batch(id).is_some() && defects::is(Defect::StaleBatchEnd);
+    if migration.batch(id).and_then(|batch| batch.running) != Some(attempt) && !of_another {
         return Err(stale_attempt(migration, id, attempt));
     }
     state.change(fence.migration, stamp, |migration| {
@@ -176,10 +181,13 @@ pub(super) fn batch_failed(
     }
     state.change(fence.migration, stamp, |migration| {
         migration.uncollected = true;
-        let attempts = migration.attempts;
+        let attempts = match migration.attempts {
+            _ if defects::is(Defect::QuarantineTooEarly) => 1,
+            attempts => attempts + u32::from(defects::is(Defect::OneAttemptMore)),
+        };
         let batch = batch_mut(migration, id);
         batch.close();
-        batch.failures += 1;
+        batch.failures += u32::from(!defects::is(Defect::RetryWithoutCounting));
         batch.not_before = retry_at;
         batch.problem = Some(Box::new(problem.clone()));
         let failures = batch.failures;
@@ -236,7 +244,7 @@ pub(super) fn work_failed(
             Class::Transient => exhausted(problem, phase.as_str(), failures),
         };
         // With an open intent the table may become visible at any time: a run like that can wait, but not end.
-        if migration.intent.is_some() {
+        if migration.intent.is_some() && !defects::is(Defect::UnknownAsFailure) {
             pause(migration, problem);
             Some(format!("paused: {phase} failed"))
         } else {

@@ -1,6 +1,7 @@
 //! What people ask for: approvals, rejections, pause, resume, cancel, retry, rollback.
 
 use super::{Stamp, end_unpublished, enter, next_run, pause, progress, unknown, wrong_phase};
+use crate::defects::{self, Defect};
 use crate::hash::Hash256;
 use crate::ids::MigrationId;
 use crate::ledger::entry::{Answer, Request};
@@ -38,7 +39,7 @@ fn waits_for(migration: &Migration, hash: &Hash256, what: &str) -> Result<(), Pr
         return Err(wrong_phase(migration, what));
     }
     let present = migration.plan.as_ref().map(|plan| plan.hash);
-    if present == Some(*hash) {
+    if present == Some(*hash) || defects::is(Defect::ApprovalNotBound) {
         return Ok(());
     }
     Err(Problem::new(
@@ -93,7 +94,7 @@ pub(super) fn requested(
                     "rollback begins"
                 }
             };
-            Some(with_reason(said, reason))
+            (!defects::is(Defect::HistoryWithoutRequests)).then(|| with_reason(said, reason))
         });
         Ok(())
     })
@@ -102,7 +103,7 @@ pub(super) fn requested(
 fn pausable(migration: &Migration) -> Result<(), Problem> {
     let allowed =
         migration.phase.is_active() && migration.phase != Phase::RollingBack || migration.phase == Phase::Approval;
-    if allowed { Ok(()) } else { Err(wrong_phase(migration, "pause")) }
+    if allowed || defects::is(Defect::PauseAfterEnd) { Ok(()) } else { Err(wrong_phase(migration, "pause")) }
 }
 
 fn resumable(migration: &Migration) -> Result<(), Problem> {
@@ -117,7 +118,8 @@ fn cancellable(migration: &Migration) -> Result<(), Problem> {
 fn retryable(state: &State, migration: &Migration) -> Result<(), Problem> {
     let stopped = matches!(migration.phase, Phase::Quarantined | Phase::Paused | Phase::Cancelled | Phase::RolledBack);
     // An open intent must be fulfilled or taken back first: its table may still become visible.
-    let open_intent = migration.phase == Phase::Paused && migration.intent.is_some();
+    let open_intent =
+        migration.phase == Phase::Paused && migration.intent.is_some() && !defects::is(Defect::RetryDropsIntent);
     if !stopped || open_intent {
         return Err(wrong_phase(migration, "retry"));
     }
@@ -164,7 +166,7 @@ fn resume(migration: &mut Migration) -> &'static str {
 }
 
 fn cancel(migration: &mut Migration) -> &'static str {
-    if migration.intent.is_some() {
+    if migration.intent.is_some() && !defects::is(Defect::CancelLeavesTable) {
         withdraw(migration, WithdrawReason::Cancel);
         "cancelled: the target is taken back first"
     } else {
@@ -178,6 +180,10 @@ fn withdraw(migration: &mut Migration, reason: WithdrawReason) {
     migration.from = None;
     migration.problem = None;
     migration.tombstone = None;
+    if defects::is(Defect::RollbackWithoutWithdrawal) {
+        migration.phase = Phase::RolledBack;
+        return;
+    }
     enter(migration, Phase::RollingBack);
 }
 
