@@ -18,6 +18,7 @@ compile_error!(
 mod client;
 mod entering;
 mod fleet;
+pub mod hunt;
 mod machine;
 mod run;
 mod script;

@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use skein_simulation::Disks;
+use skein_simulation::{Disks, hunt};
 
 /// A fleet of real nodes in virtual time: one seed is one history.
 #[derive(Parser)]
@@ -34,7 +34,12 @@ enum Act {
         /// Lets all disks lie about syncs: then some seeds must fail.
         #[arg(long)]
         lying_disks: bool,
+        /// Lets all nodes make this mistake; only a build with the feature `defects` can.
+        #[arg(long)]
+        defect: Option<String>,
     },
+    /// Hunts known-bad variants of the nodes: how many seeds it takes to catch each.
+    Hunt(hunt::Arguments),
     /// Runs many seeds, each twice, each time in a process of its own.
     Run {
         /// How many.
@@ -48,9 +53,11 @@ enum Act {
 
 fn main() -> Result<ExitCode> {
     match Arguments::parse().act {
-        Act::Replay { seed, tape, log, lying_disks } => {
+        Act::Replay { seed, tape, log, lying_disks, defect } => {
+            defect.as_deref().map_or(Ok(()), hunt::choose)?;
             replay(seed, tape, log, if lying_disks { Disks::Lying } else { Disks::Honest })
         }
+        Act::Hunt(arguments) => hunt::main(arguments),
         Act::Run { seeds, from } => many(from, seeds),
     }
 }
