@@ -31,6 +31,8 @@ pub const DEFAULT_BATCH_MEMORY_BYTES: u64 = 256 << 20;
 pub const MIN_BATCH_MEMORY_BYTES: u64 = 16 << 20;
 /// More slots than this is a slip of the keyboard.
 pub const MAX_SLOTS: usize = 1024;
+/// The version of this program.
+pub const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// A tombstone outlives every request under way; shorter than this is for tests.
 pub const MAX_TOMBSTONE_SECONDS: u64 = 24 * 60 * 60;
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub fleet: Option<FleetConfig>,
     /// Whom the node tells when something needs a person.
     pub alerts: Option<AlertConfig>,
+    /// The version of the program that runs the node, as the fleet sees it; no file says it.
+    pub version: String,
 }
 
 /// A token of a person or program. The token itself is nowhere in the configuration.
@@ -101,6 +105,7 @@ impl Config {
             connection_limits: BTreeMap::new(),
             fleet: None,
             alerts: None,
+            version: PROGRAM_VERSION.to_owned(),
         }
     }
 

@@ -143,7 +143,7 @@ impl Core {
             api: self.api.get().map(ToString::to_string).unwrap_or_default(),
             slots: u32::try_from(self.config.slots).unwrap_or(u32::MAX),
             zone: self.fleet.config.zone.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: self.config.version.clone(),
             token_sha256: self.token_sha256.get().copied().unwrap_or_default(),
         }
     }

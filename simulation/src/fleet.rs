@@ -4,41 +4,63 @@
 //! than the shortest way of a frame, and within one quantum each machine lives for itself, in an order that the seed
 //! draws. Not here: what happens to them (`script`), what they shall do (`run`).
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use skein_node::env::memory::MemoryFabric;
+use skein_node::env::memory::Links;
 use skein_node::scripted::World;
 
 use crate::machine::Machine;
+use crate::net::{FabricKind, Net};
 use crate::shim;
 use crate::tape::Tape;
 
 /// Machines of a simulated fleet: the smallest that survives a death.
 pub(crate) const MACHINES: usize = 3;
 /// Timers of tokio have this resolution, so no frame is faster.
-const QUANTUM: Duration = Duration::from_millis(1);
+pub(crate) const QUANTUM: Duration = Duration::from_millis(1);
 /// Frames take from one quantum to this long.
 const MOST_LATENCY: Duration = Duration::from_millis(5);
+
+/// How large a fleet is, and what connects it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Setup {
+    /// Machines.
+    pub(crate) machines: usize,
+    /// Voters that the fleet wants: 1, 3 or 5.
+    pub(crate) voters: usize,
+    /// What travels between them.
+    pub(crate) fabric: FabricKind,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { machines: MACHINES, voters: 3, fabric: FabricKind::Messages }
+    }
+}
 
 /// The machines.
 pub(crate) struct Fleet {
     pub(crate) machines: Vec<Machine>,
     /// Time since the beginning.
     pub(crate) now: Duration,
+    net: Net,
     random: ChaCha8Rng,
 }
 
 impl Fleet {
     /// Machines on which nothing runs yet.
-    pub(crate) fn new(seed: u64, world: &World, tape: &Tape) -> Self {
-        let fabric = MemoryFabric::new(seed);
-        fabric.set_latency(QUANTUM, MOST_LATENCY);
-        let machine = |number| Machine::new(number, seed, world.clone(), fabric.clone(), tape.clone());
+    pub(crate) fn new(seed: u64, setup: Setup, world: &World, tape: &Tape) -> Self {
+        let net = Net::new(setup.fabric, seed);
+        net.links().set_latency(QUANTUM, MOST_LATENCY);
+        let machine = |number| Machine::new(number, seed, setup.voters, world.clone(), net.clone(), tape.clone());
         Self {
-            machines: (0..MACHINES).map(machine).collect(),
+            machines: (0..setup.machines).map(machine).collect(),
             now: Duration::ZERO,
+            net: net.clone(),
             random: ChaCha8Rng::seed_from_u64(seed ^ 0x666c_6565),
         }
     }
@@ -59,5 +81,44 @@ impl Fleet {
     pub(crate) fn start(&mut self, number: usize) {
         let now = self.now;
         self.machines[number].start(now);
+    }
+
+    /// Lets a machine stand still for so long, while time goes on for the others.
+    pub(crate) fn pause(&mut self, number: usize, lasts: Duration) {
+        let until = self.now + lasts;
+        self.machines[number].pause(self.now, until);
+    }
+
+    /// The links between the machines.
+    pub(crate) fn links(&self) -> &Links {
+        self.net.links()
+    }
+
+    /// Where a machine's node is reached.
+    pub(crate) fn at(&self, number: usize) -> SocketAddr {
+        self.machines[number].at
+    }
+
+    /// Heals everything but crashes: the links are fair and whole, the disks work, the clocks run as they should (they
+    /// stay as wrong as they are), machines that stand still wake.
+    pub(crate) fn heal(&mut self) {
+        self.links().heal_all();
+        let now = self.now;
+        for machine in &mut self.machines {
+            machine.host.storage.heal();
+            machine.clock.set_drift(0);
+            machine.wake_at(now);
+        }
+    }
+
+    /// How often each kind of fault has taken effect.
+    pub(crate) fn inflicted(&self) -> BTreeMap<&'static str, u64> {
+        let mut all = self.links().inflicted();
+        for machine in &self.machines {
+            for (kind, times) in machine.inflicted() {
+                *all.entry(kind).or_default() += times;
+            }
+        }
+        all
     }
 }

@@ -16,14 +16,20 @@ compile_error!(
 );
 
 mod client;
+#[allow(dead_code, reason = "what a seed does with the world is for its plan to say")]
+mod clock;
 mod entering;
+#[allow(dead_code, reason = "what a seed does with the world is for its plan to say")]
 mod fleet;
 pub mod hunt;
+#[allow(dead_code, reason = "what a seed does with the world is for its plan to say")]
 mod machine;
+mod net;
 mod run;
 mod script;
 mod shim;
 mod tape;
 mod traced;
 
+pub use net::FabricKind;
 pub use run::{Disks, Outcome, run};

@@ -1,24 +1,30 @@
 //! One machine: what outlives the crashes of its node, and the node that runs there now.
 //!
-//! In: starts, crashes, time. Out: the running node. Holds: the order in which a crash happens: first the disk and
-//! with it the network, then the runtime with all tasks, so that no destructor makes a clean end of it. Not here: when.
+//! In: starts, crashes, pauses, time. Out: the running node. Holds: the order in which a crash happens: first the disk
+//! and with it the network, then the runtime with all tasks, so that no destructor makes a clean end of it; that a
+//! machine which stood still wakes with its clock ahead. Not here: when.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use skein_node::config::{Config, FleetConfig};
-use skein_node::env::Env;
-use skein_node::env::memory::{MemoryFabric, MemoryHost};
+use skein_node::env::memory::MemoryHost;
+use skein_node::env::{Env, Network};
+use skein_node::fabric::Fabrics;
+use skein_node::fabric::quic::QuicFabrics;
 use skein_node::ledger::Notice;
-use skein_node::scripted::{ScriptedPlane, VirtualClock, World, connections};
+use skein_node::scripted::{ScriptedPlane, World, connections};
 use skein_node::{Node, NodeHandle, founding};
 use tokio::runtime::{Builder, RngSeed, Runtime};
-use tokio::time::sleep_until;
+use tokio::time::{Instant, advance, sleep_until};
 
+use crate::clock::MachineClock;
 use crate::entering;
-use crate::shim;
+use crate::net::{MachineNetwork, Net};
 use crate::tape::Tape;
+use crate::traced::TracedFabrics;
 
 /// A session this short lets a seed see several expiries within seconds.
 const SESSION_MILLIS: u64 = 2_000;
@@ -46,34 +52,55 @@ pub(crate) struct Machine {
     /// Where its node is reached by others.
     pub(crate) at: SocketAddr,
     pub(crate) host: MemoryHost,
+    pub(crate) clock: Arc<MachineClock>,
+    /// How its node is run from its next start on.
+    pub(crate) config: Config,
+    net: Net,
     world: World,
     tape: Tape,
     seed: u64,
     starts: u64,
     running: Option<Running>,
+    /// It stands still since the first and until the second of these moments.
+    paused: Option<(Duration, Duration)>,
+    inflicted: BTreeMap<&'static str, u64>,
     /// How it comes into the fleet the first time: whom it asks, with which token.
     pub(crate) invitation: Option<(SocketAddr, String)>,
 }
 
 impl Machine {
     /// A fresh machine of this seed; nothing runs there.
-    pub(crate) fn new(number: usize, seed: u64, world: World, fabric: MemoryFabric, tape: Tape) -> Self {
+    pub(crate) fn new(number: usize, seed: u64, voters: usize, world: World, net: Net, tape: Tape) -> Self {
         let own = seed.wrapping_mul(1_000).wrapping_add(number as u64);
         let last = u8::try_from(number + 1).expect("a handful of machines");
         let at = SocketAddr::from(([10, 0, 0, last], 7401));
-        let host = MemoryHost { fabric, ..MemoryHost::new(own) };
-        Self { number, at, host, world, tape, seed: own, starts: 0, running: None, invitation: None }
-    }
-
-    fn config(&self) -> Config {
+        let mut host = MemoryHost::new(own);
+        if let Net::Messages(fabric) = &net {
+            host.fabric = fabric.clone();
+        }
         let fleet = FleetConfig {
-            listen: self.at,
-            voters: 3,
+            listen: at,
+            voters,
             session_millis: SESSION_MILLIS,
             stable_millis: STABLE_MILLIS,
             ..FleetConfig::default()
         };
-        Config { connections: connections(), fleet: Some(fleet), ..Config::for_tests() }
+        Self {
+            number,
+            at,
+            host,
+            clock: Arc::new(MachineClock::new(tape.moment(Duration::ZERO))),
+            config: Config { connections: connections(), fleet: Some(fleet), ..Config::for_tests() },
+            net,
+            world,
+            tape,
+            seed: own,
+            starts: 0,
+            running: None,
+            paused: None,
+            inflicted: BTreeMap::new(),
+            invitation: None,
+        }
     }
 
     /// Lets a node start here; it is now `now` after the beginning.
@@ -82,31 +109,23 @@ impl Machine {
         let runtime = runtime(self.seed.wrapping_add(self.starts << 32));
         let env = {
             let _inside = runtime.enter();
-            let inner = self.host.env(Arc::new(ScriptedPlane::new(self.world.clone())));
-            let millis = u64::try_from(now.as_millis()).expect("a simulation takes no years");
-            Env {
-                clock: Arc::new(VirtualClock::starting_at(shim::dawn_millis() + millis)),
-                fabrics: Arc::new(crate::traced::TracedFabrics {
-                    machine: self.number,
-                    tape: self.tape.clone(),
-                    storage: self.host.storage.clone(),
-                    inner: inner.fabrics.clone(),
-                }),
-                ..inner
-            }
+            self.env()
         };
         let (node, fate) = (Arc::new(OnceLock::new()), Arc::new(Fate::default()));
         let life = Life {
             machine: self.number,
             at: self.at,
-            config: self.config(),
+            config: self.config.clone(),
             env: env.clone(),
-            fabric: self.host.fabric.clone(),
+            net: self.net.clone(),
             invitation: self.invitation.clone(),
             tape: self.tape.clone(),
             node: node.clone(),
         };
-        self.tape.note(self.number, &format!("start {}", self.starts));
+        self.tape.note(self.number, &format!("start {} at {} ms", self.starts, now.as_millis()));
+        if self.config.version != Config::for_tests().version {
+            self.count("node of another version");
+        }
         let ends = fate.clone();
         runtime.spawn(async move {
             let why = live(life).await;
@@ -115,15 +134,101 @@ impl Machine {
         self.running = Some(Running { runtime, env, node, fate });
     }
 
+    /// What the next start of the node has of the world.
+    fn env(&self) -> Env {
+        let inner = self.host.env(Arc::new(ScriptedPlane::new(self.world.clone())));
+        let clock = self.clock.clone();
+        let (network, fabrics): (Arc<dyn Network>, Arc<dyn Fabrics>) = match &self.net {
+            Net::Messages(_) => (inner.network.clone(), inner.fabrics.clone()),
+            Net::Quic(datagrams) => {
+                let network = Arc::new(MachineNetwork {
+                    machine: self.number,
+                    at: self.at,
+                    tape: self.tape.clone(),
+                    storage: self.host.storage.clone(),
+                    streams: self.host.network.clone(),
+                    datagrams: datagrams.clone(),
+                });
+                let (blocking, entropy) = (inner.blocking.clone(), inner.entropy.clone());
+                (network.clone(), Arc::new(QuicFabrics::new(network, blocking, entropy, clock.clone())))
+            }
+        };
+        let fabrics = Arc::new(TracedFabrics {
+            machine: self.number,
+            tape: self.tape.clone(),
+            storage: self.host.storage.clone(),
+            links: self.net.links().clone(),
+            inner: fabrics,
+        });
+        Env { clock, network, fabrics, ..inner }
+    }
+
     /// The machine loses its power now. What its disk keeps of the unsynced writes is drawn at the next start.
     pub(crate) fn crash(&mut self) {
-        self.host.storage.crash();
         self.tape.note(self.number, &format!("crash after {} disk operations", self.host.storage.operations()));
-        if let Some(Running { runtime, env, node, fate: _ }) = self.running.take() {
-            drop(runtime);
-            drop((env, node));
+        if self.end() {
+            self.count("power lost");
         }
         self.host.storage.restart();
+    }
+
+    /// The node's process dies now, and the machine goes on: nothing that was written is lost.
+    pub(crate) fn kill(&mut self) {
+        if self.host.storage.is_crashed() {
+            // A disk operation has taken the power along already.
+            return self.crash();
+        }
+        self.tape.note(self.number, "the process is killed");
+        if self.end() {
+            self.count("process killed");
+        }
+        self.host.storage.restart_process();
+    }
+
+    /// Takes everything from the node first, so that no destructor makes a clean end of it; whether there was one.
+    fn end(&mut self) -> bool {
+        self.host.storage.crash();
+        self.paused = None;
+        let Some(Running { runtime, env, node, fate: _ }) = self.running.take() else { return false };
+        drop(runtime);
+        drop((env, node));
+        true
+    }
+
+    /// Lets the machine stand still from now on. One that does so already stands still for at least as long.
+    pub(crate) fn pause(&mut self, now: Duration, until: Duration) {
+        if !self.is_up() {
+            return;
+        }
+        self.tape.note(self.number, &format!("stands still until {} ms", until.as_millis()));
+        self.paused = Some(match self.paused {
+            Some((since, other)) => (since, other.max(until)),
+            None => (now, until),
+        });
+    }
+
+    /// Lets a machine that stands still wake at this moment.
+    pub(crate) fn wake_at(&mut self, when: Duration) {
+        if let Some((_, until)) = &mut self.paused {
+            *until = when.min(*until);
+        }
+    }
+
+    /// Whether it stands still.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    /// How often each kind of fault has taken effect here.
+    pub(crate) fn inflicted(&self) -> BTreeMap<&'static str, u64> {
+        let mut all = self.inflicted.clone();
+        all.extend(self.host.storage.inflicted());
+        all.extend(self.clock.inflicted());
+        all
+    }
+
+    fn count(&mut self, kind: &'static str) {
+        *self.inflicted.entry(kind).or_default() += 1;
     }
 
     /// Whether a node runs here, or tries to.
@@ -133,9 +238,28 @@ impl Machine {
 
     /// Lets everything on this machine happen until the moment that is `until` after the beginning.
     pub(crate) fn advance(&mut self, until: Duration) {
+        let woken = match self.paused {
+            Some((_, wakes)) if until < wakes => return,
+            Some((since, wakes)) => {
+                self.paused = None;
+                self.tape.note(self.number, "goes on");
+                self.count("pause");
+                if wakes.saturating_sub(since) > Duration::from_millis(SESSION_MILLIS) {
+                    self.count("pause longer than a session");
+                }
+                Some(self.tape.moment(wakes))
+            }
+            None => None,
+        };
+        let until = self.tape.moment(until);
         if let Some(running) = &self.running {
-            let until = self.tape.moment(until);
-            running.runtime.block_on(async move { sleep_until(until).await });
+            running.runtime.block_on(async move {
+                if let Some(woken) = woken {
+                    // The clock is ahead before anything else runs: all timers that are due by then are due at once.
+                    advance(woken.saturating_duration_since(Instant::now())).await;
+                }
+                sleep_until(until).await;
+            });
         }
     }
 
@@ -177,7 +301,7 @@ struct Life {
     at: SocketAddr,
     config: Config,
     env: Env,
-    fabric: MemoryFabric,
+    net: Net,
     invitation: Option<(SocketAddr, String)>,
     tape: Tape,
     node: Arc<OnceLock<Arc<NodeHandle>>>,
@@ -185,9 +309,9 @@ struct Life {
 
 /// Runs a node until it gives up; why it does.
 async fn live(life: Life) -> String {
-    let Life { machine, at, config, env, fabric, invitation, tape, node } = life;
+    let Life { machine, at, config, env, net, invitation, tape, node } = life;
     let entered = match &invitation {
-        Some((to, token)) => entering::join(&env, &fabric, (at, *to), token).await,
+        Some((to, token)) => entering::join(&env, &net, (at, *to), token).await,
         None => match founding::found(&env, FIRST_TOKEN_MILLIS) {
             Ok(_) | Err(founding::FoundingError::Taken(_)) => Ok(()),
             Err(error) => Err(error.into()),

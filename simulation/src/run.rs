@@ -10,7 +10,7 @@ use skein_protocol::ids::TableName;
 use skein_protocol::ledger::{Migration, Phase, Standing, State};
 
 use crate::client::{self, Submitting};
-use crate::fleet::{Fleet, MACHINES};
+use crate::fleet::{Fleet, MACHINES, Setup};
 use crate::machine::Machine;
 use crate::script::{Accident, Crash, Cut, Script};
 use crate::shim;
@@ -136,7 +136,7 @@ impl Course {
         script.faults.into_iter().for_each(|fault| world.fault(fault));
         let trouble = |accident| Trouble { accident, ordered: None, back_at: None, over: false };
         Self {
-            fleet: Fleet::new(seed, world, tape),
+            fleet: Fleet::new(seed, Setup::default(), world, tape),
             world: world.clone(),
             tape: tape.clone(),
             tables,
@@ -269,14 +269,14 @@ impl Course {
     /// Cuts and heals links as the script says.
     fn cut_links(&mut self, now: Duration) {
         let at = |number: usize| self.fleet.machines[number].at;
-        let fabric = &self.fleet.machines[0].host.fabric;
+        let links = self.fleet.links();
         for (cut, is_cut) in &mut self.cuts {
             let (from, to) = (at(cut.from), at(cut.to));
             let wanted = (cut.at..cut.at + cut.lasts).contains(&now);
             match (wanted, *is_cut) {
-                (true, false) if cut.both_ways => fabric.cut_both(from, to),
-                (true, false) => fabric.cut(from, to),
-                (false, true) => fabric.heal(from, to),
+                (true, false) if cut.both_ways => links.cut_both(from, to),
+                (true, false) => links.cut(from, to),
+                (false, true) => links.heal(from, to),
                 _ => continue,
             }
             *is_cut = wanted;

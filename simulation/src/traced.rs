@@ -1,8 +1,9 @@
 //! A fabric that writes on the tape what one machine sends, and what comes back.
 //!
-//! In: calls of one machine's node. Out: the same calls on the fabric in memory. Holds: that a machine whose disk took
+//! In: calls of one machine's node. Out: the same calls on the fabric below. Holds: that a machine whose disk took
 //! its power along hears nothing any more, not even that its calls fail: it lives on until the end of the quantum, and
-//! must not spend it on trying again. Not here: the ways of frames (`skein_node::env::memory`).
+//! must not spend it on trying again; that one-way frames of a silenced machine are swallowed. Not here: the ways of
+//! frames (`skein_node::env::memory`) and of datagrams (`net`).
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use skein_node::env::memory::MemoryStorage;
+use skein_node::env::memory::{Links, MemoryStorage};
 use skein_node::fabric::{Answering, CallError, Fabric, FabricSetup, Fabrics};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::NodeId;
@@ -24,6 +25,7 @@ pub(crate) struct TracedFabrics {
     pub(crate) machine: usize,
     pub(crate) tape: Tape,
     pub(crate) storage: MemoryStorage,
+    pub(crate) links: Links,
     pub(crate) inner: Arc<dyn Fabrics>,
 }
 
@@ -31,7 +33,8 @@ pub(crate) struct TracedFabrics {
 impl Fabrics for TracedFabrics {
     async fn open(&self, setup: FabricSetup, answering: Arc<dyn Answering>) -> io::Result<Arc<dyn Fabric>> {
         let inner = self.inner.open(setup, answering).await?;
-        Ok(Arc::new(Traced { machine: self.machine, tape: self.tape.clone(), storage: self.storage.clone(), inner }))
+        let (tape, storage, links) = (self.tape.clone(), self.storage.clone(), self.links.clone());
+        Ok(Arc::new(Traced { machine: self.machine, tape, storage, links, inner }))
     }
 }
 
@@ -40,6 +43,7 @@ struct Traced {
     machine: usize,
     tape: Tape,
     storage: MemoryStorage,
+    links: Links,
     inner: Arc<dyn Fabric>,
 }
 
@@ -79,8 +83,12 @@ impl Fabric for Traced {
         if self.storage.is_crashed() {
             return;
         }
-        self.tape.frame(self.machine, &format!("casts {to} {}", describe(&frame)));
-        self.inner.cast(to, frame);
+        let swallowed = self.links.swallows(self.inner.address(), to);
+        let what = if swallowed { "would cast" } else { "casts" };
+        self.tape.frame(self.machine, &format!("{what} {to} {}", describe(&frame)));
+        if !swallowed {
+            self.inner.cast(to, frame);
+        }
     }
 
     fn forget(&self, node: NodeId) {

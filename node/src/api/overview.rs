@@ -50,7 +50,7 @@ pub(crate) fn status_of(core: &Core, policy: Option<&PolicyName>) -> Status {
     let up = core.env.clock.monotonic().saturating_sub(core.started);
     let mut status = Status {
         node: core.node,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: core.config.version.clone(),
         up_millis: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
         slots: u32::try_from(core.config.slots).unwrap_or(u32::MAX),
         slots_busy: u32::try_from(core.metrics.stats().slots_busy).unwrap_or(u32::MAX),

@@ -16,7 +16,7 @@ use super::fleet::fleet;
 use super::reference::{Reference, resolve};
 use super::{
     Config, ConfigError, DEFAULT_BATCH_MEMORY_BYTES, DEFAULT_LISTEN, MAX_SLOTS, MAX_TOMBSTONE_SECONDS,
-    MIN_BATCH_MEMORY_BYTES, NamedToken,
+    MIN_BATCH_MEMORY_BYTES, NamedToken, PROGRAM_VERSION,
 };
 
 /// Most characters of a connection's or token's name.
@@ -97,6 +97,7 @@ pub fn parse(
         connection_limits,
         fleet,
         alerts,
+        version: PROGRAM_VERSION.to_owned(),
     };
     if errors.is_empty() { Ok(config) } else { Err(errors) }
 }

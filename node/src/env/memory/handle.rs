@@ -130,6 +130,14 @@ impl Opened {
         act(&mut core)
     }
 
+    /// Makes room for the disk to become `length` bytes long.
+    fn grow(&self, length: usize) -> io::Result<()> {
+        self.with(|core| {
+            let held = core.disks.get(&self.name).ok_or_else(gone)?.bytes().len();
+            core.faults.grow(length.saturating_sub(held))
+        })
+    }
+
     fn change(&self, what: &str, offset: u64, bytes: &[u8], act: impl FnOnce(&mut Disk)) -> io::Result<()> {
         self.with(|core| {
             let last = core.operation(self.generation, what, offset, bytes)?;
@@ -168,6 +176,7 @@ impl StorageBackend for Opened {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.grow(in_memory(len))?;
         self.change("set_len", len, &[], |disk| disk.set_len(in_memory(len)))
     }
 
@@ -178,14 +187,24 @@ impl StorageBackend for Opened {
             if core.operation(self.generation, "sync", 0, &[])? {
                 return Err(gone());
             }
-            if !core.lying {
-                core.disks.get_mut(&self.name).ok_or_else(gone)?.sync();
+            let result = core.faults.sync();
+            let lying = core.lying;
+            let disk = core.disks.get_mut(&self.name).ok_or_else(gone)?;
+            match result {
+                Ok(()) if lying => {}
+                Ok(()) => disk.sync(),
+                Err(_) => disk.fail_sync(),
             }
-            Ok(())
+            result
         })
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.change("write", offset, data, |disk| disk.write(in_memory(offset), data))
+        self.grow(in_memory(offset) + data.len())?;
+        let result = self.with(|core| core.faults.write());
+        // A write that fails has written a part.
+        let written = if result.is_ok() { data } else { &data[..data.len() / 2] };
+        self.change("write", offset, written, |disk| disk.write(in_memory(offset), written))?;
+        result
     }
 }

@@ -7,15 +7,18 @@
 //! Used by tests and simulations; public for that reason, never by a node in production.
 
 mod clock;
+mod disk_faults;
 mod entropy;
 mod fabric;
 mod handle;
 mod inline;
+mod links;
 mod network;
 mod no_data_plane;
 mod outbound;
 mod storage;
 mod undo;
+mod weather;
 
 use std::sync::Arc;
 
@@ -24,12 +27,15 @@ pub use entropy::SeededEntropy;
 use fabric::HostFabrics;
 pub use fabric::MemoryFabric;
 use handle::Pulse;
+use inline::DiskBlocking;
 pub use inline::InlineBlocking;
+pub use links::{Links, Trip};
 pub use network::MemoryNetwork;
 pub use no_data_plane::NoDataPlane;
 pub use outbound::MemoryOutbound;
 use skein_protocol::data_plane::DataPlane;
 pub use storage::MemoryStorage;
+pub use weather::Weather;
 
 use super::Env;
 
@@ -73,7 +79,7 @@ impl MemoryHost {
         Env {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
-            blocking: Arc::new(InlineBlocking),
+            blocking: Arc::new(DiskBlocking(self.storage.clone())),
             ledger_disk: self.storage.handle(),
             files: self.storage.handle(),
             network: Arc::new(self.network.clone()),

@@ -1,18 +1,24 @@
 //! The storage of one machine in memory: ledger disks and node files, one count of operations, one crash.
 //!
-//! In: operations of the node; from the test, when to crash. Out: their results, which are errors from the
-//! crash on. Holds: [`MemoryStorage`]. Not here: what a crash does to one disk (`undo`), the traits (`handle`).
+//! In: operations of the node; from the test, when to crash and what else goes wrong. Out: their results, which are
+//! errors from the crash on. Holds: [`MemoryStorage`]. Not here: what a crash does to one disk (`undo`), faults of a
+//! device that goes on (`disk_faults`), the traits (`handle`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use skein_protocol::hash::Hash256;
 
+use super::disk_faults::DiskFaults;
 use super::handle::Handle;
 use super::undo::Disk;
+
+/// A crash in the middle of an operation.
+const CRASH_IN_OPERATION: &str = "crash in a disk operation";
 
 /// The storage of one machine. Clones are the same storage.
 ///
@@ -30,8 +36,11 @@ pub(super) struct Core {
     operations: u64,
     crash_at: Option<u64>,
     crashed: bool,
+    /// Crashes in the middle of an operation so far.
+    crashes: u64,
     /// Syncs succeed and do nothing.
     pub(super) lying: bool,
+    pub(super) faults: DiskFaults,
     pub(super) disks: BTreeMap<String, Disk>,
     /// Disks that are open: as on a real machine, a database has one user.
     pub(super) open: BTreeSet<String>,
@@ -54,7 +63,9 @@ impl MemoryStorage {
             operations: 0,
             crash_at: None,
             crashed: false,
+            crashes: 0,
             lying: false,
+            faults: DiskFaults::default(),
             disks: BTreeMap::new(),
             open: BTreeSet::new(),
             files: BTreeMap::new(),
@@ -105,10 +116,50 @@ impl MemoryStorage {
             };
         }
         core.unsynced_files.clear();
-        core.open.clear();
-        core.generation += 1;
-        core.crashed = false;
-        core.crash_at = None;
+        core.begin_anew();
+    }
+
+    /// Lets new handles work again after the process alone has died: the machine went on, so nothing that was written
+    /// is lost, and what was not synced is still not durable.
+    pub fn restart_process(&self) {
+        self.lock().begin_anew();
+    }
+
+    /// Lets the `k`-th sync from now on (from 1) fail: of a ledger disk or of a node file. What it should have made
+    /// durable is still read, and no later sync makes it durable: a crash keeps a random part of it.
+    pub fn fail_sync_at(&self, k: u64) {
+        self.lock().faults.fail_sync_at(k);
+    }
+
+    /// Lets the `k`-th write from now on (from 1) fail, after a part of it.
+    pub fn fail_write_at(&self, k: u64) {
+        self.lock().faults.fail_write_at(k);
+    }
+
+    /// From now on there is room for so many more bytes; `None`: for any number.
+    pub fn set_room(&self, bytes: Option<usize>) {
+        self.lock().faults.set_room(bytes);
+    }
+
+    /// From now on each sync takes so long, one after the other.
+    pub fn set_sync_takes(&self, takes: Duration) {
+        self.lock().faults.set_sync_takes(takes);
+    }
+
+    /// The device works again: no faults but a crash that was ordered.
+    pub fn heal(&self) {
+        self.lock().faults.heal();
+    }
+
+    /// How often each kind of fault has taken effect, crashes at an operation among them.
+    #[must_use]
+    pub fn inflicted(&self) -> BTreeMap<&'static str, u64> {
+        let core = self.lock();
+        let mut inflicted = core.faults.inflicted();
+        if core.crashes > 0 {
+            inflicted.insert(CRASH_IN_OPERATION, core.crashes);
+        }
+        inflicted
     }
 
     /// Operations so far, over all starts.
@@ -157,6 +208,14 @@ impl MemoryStorage {
 }
 
 impl Core {
+    /// Handles of before are dead; new ones work.
+    fn begin_anew(&mut self) {
+        self.open.clear();
+        self.generation += 1;
+        self.crashed = false;
+        self.crash_at = None;
+    }
+
     pub(super) fn check(&self, generation: u64) -> io::Result<()> {
         if self.crashed || generation != self.generation {
             return Err(gone());
@@ -174,6 +233,7 @@ impl Core {
         traced.extend_from_slice(bytes);
         self.trace = Hash256::of(&traced);
         self.crashed = self.crash_at == Some(self.operations);
+        self.crashes += u64::from(self.crashed);
         Ok(self.crashed)
     }
 
@@ -182,6 +242,9 @@ impl Core {
         if self.operation(generation, "prepare", 0, name.as_bytes())? {
             return Err(gone());
         }
+        let held = self.files.get(name).map_or(0, Vec::len);
+        self.faults.grow(content.map_or(0, <[u8]>::len).saturating_sub(held))?;
+        self.faults.write()?;
         let before = match content {
             Some(bytes) => self.files.insert(name.to_owned(), bytes.to_vec()),
             None => self.files.remove(name),
@@ -190,6 +253,8 @@ impl Core {
         if self.operation(generation, "rename", 0, content.unwrap_or_default())? {
             return Err(gone());
         }
+        // A sync that fails leaves the change where it is: a crash may take it back.
+        self.faults.sync()?;
         self.unsynced_files.clear();
         Ok(())
     }

@@ -182,3 +182,87 @@ async fn a_panic_in_blocking_work_is_an_error_with_its_text() {
     let panicked = blocking.call(|| -> u8 { panic!("goose {}", 3) }).await;
     assert_eq!(panicked, Err(BlockingError::Panicked("goose 3".to_owned())));
 }
+
+#[test]
+fn what_a_failed_sync_left_is_read_until_a_crash_and_no_later_sync_makes_it_durable() {
+    let mut left = std::collections::BTreeSet::new();
+    for seed in 0..60 {
+        let storage = MemoryStorage::new(seed);
+        let opened = disk(&storage);
+        opened.write(0, &[1; 512]).unwrap();
+        opened.sync_data().unwrap();
+        storage.fail_sync_at(1);
+        opened.write(0, &[2; 512]).unwrap();
+        assert!(opened.sync_data().is_err());
+        let mut seen = [0; 512];
+        opened.read(0, &mut seen).unwrap();
+        assert_eq!(seen, [2; 512], "the system still shows it");
+        opened.write(512, &[3; 512]).unwrap();
+        opened.sync_data().unwrap();
+        storage.crash();
+        storage.restart();
+        let bytes = content(&storage);
+        assert!(bytes[512..].iter().all(|byte| *byte == 3) && bytes.len() == 1024, "what was synced later is there");
+        left.insert(bytes[0]);
+        assert_eq!(storage.inflicted()["sync failed"], 1);
+    }
+    assert_eq!(left.into_iter().collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_write_fails_when_it_is_told_to_and_a_full_disk_takes_nothing_more() {
+    let storage = MemoryStorage::new(1);
+    let opened = disk(&storage);
+    storage.fail_write_at(2);
+    opened.write(0, &[1; 100]).unwrap();
+    assert!(opened.write(0, &[2; 100]).is_err());
+    opened.write(0, &[3; 100]).unwrap();
+    storage.set_room(Some(50));
+    opened.write(0, &[4; 150]).unwrap();
+    assert_eq!(opened.set_len(151).unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    let full = storage.handle().write("a", b"1", FileMode::Secret);
+    assert_eq!(full.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    storage.heal();
+    opened.set_len(151).unwrap();
+    assert_eq!(storage.inflicted(), [("disk full", 2), ("write failed", 1)].into());
+}
+
+#[test]
+fn a_process_that_dies_loses_nothing_that_was_written_and_its_machine_still_may() {
+    let mut lengths = std::collections::BTreeSet::new();
+    for seed in 0..40 {
+        let storage = MemoryStorage::new(seed);
+        let opened = disk(&storage);
+        opened.write(0, b"0123456789").unwrap();
+        storage.crash();
+        storage.restart_process();
+        assert!(opened.len().is_err(), "the process is gone");
+        drop(opened);
+        assert_eq!(content(&storage), b"0123456789");
+        storage.crash();
+        storage.restart();
+        lengths.insert(content(&storage).len());
+    }
+    assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [0, 10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_syncs_takes_as_long_as_a_slow_disk_one_after_the_other() {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+    let host = MemoryHost::new(1);
+    let env = host.env(Arc::new(NoDataPlane));
+    host.storage.set_sync_takes(Duration::from_millis(40));
+    let opened: Arc<dyn redb::StorageBackend> = Arc::from(disk(&host.storage));
+    let sync = || {
+        let opened = opened.clone();
+        env.blocking.call(move || opened.sync_data().unwrap())
+    };
+    let began = Instant::now();
+    let (one, other, none) = tokio::join!(sync(), sync(), env.blocking.call(Instant::now));
+    one.and(other).unwrap();
+    assert_eq!(began.elapsed(), Duration::from_millis(80));
+    assert_eq!(none.unwrap(), began, "work that does not sync does not wait");
+    assert_eq!(host.storage.inflicted()["slow sync"], 2);
+}

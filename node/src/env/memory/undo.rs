@@ -12,7 +12,21 @@ const SECTOR_BYTES: u64 = 512;
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     bytes: Vec<u8>,
-    undo: Vec<Undo>,
+    /// Changes that a crash may take back, oldest first.
+    undo: Vec<(Undo, Durability)>,
+    /// Whether a sync has failed: from then on also what was synced later is noted, for it lies above what is doubtful.
+    has_failed: bool,
+}
+
+/// What is known of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    /// It was not synced.
+    Unsynced,
+    /// Its sync failed. The system takes it for written from then on: no later sync makes it durable.
+    Doubtful,
+    /// It was synced, and older ones are doubtful.
+    Durable,
 }
 
 /// How to take one change back.
@@ -36,19 +50,34 @@ impl Disk {
     pub(super) fn write(&mut self, offset: usize, data: &[u8]) {
         let (old_len, end) = (self.bytes.len(), offset + data.len());
         let old = self.bytes[offset.min(old_len)..end.min(old_len)].to_vec();
-        self.undo.push(Undo::Write { offset, new_length: data.len(), old, old_len });
+        self.undo.push((Undo::Write { offset, new_length: data.len(), old, old_len }, Durability::Unsynced));
         self.put(offset, data);
     }
 
     pub(super) fn set_len(&mut self, len: usize) {
         let old_len = self.bytes.len();
         let tail = self.bytes[len.min(old_len)..].to_vec();
-        self.undo.push(Undo::SetLen { old_len, tail });
+        self.undo.push((Undo::SetLen { old_len, tail }, Durability::Unsynced));
         self.bytes.resize(len, 0);
     }
 
     pub(super) fn sync(&mut self) {
-        self.undo.clear();
+        if self.has_failed {
+            self.settle(Durability::Durable);
+        } else {
+            self.undo.clear();
+        }
+    }
+
+    /// A sync fails: what was to be synced is still seen, and nobody knows what of it a crash leaves.
+    pub(super) fn fail_sync(&mut self) {
+        self.has_failed = true;
+        self.settle(Durability::Doubtful);
+    }
+
+    fn settle(&mut self, durability: Durability) {
+        let unsynced = self.undo.iter_mut().filter(|(_, known)| *known == Durability::Unsynced);
+        unsynced.for_each(|(_, known)| *known = durability);
     }
 
     /// Changes bytes behind everybody's back, durably: a fault of the device.
@@ -57,20 +86,22 @@ impl Disk {
         self.put(offset, data);
     }
 
-    /// Keeps a random part of the unsynced changes, in their order, some of them torn.
+    /// Keeps a random part of the changes that are not durable, in their order, some of them torn.
     pub(super) fn crash(&mut self, random: &mut ChaCha8Rng) {
         let changes = self.take_back();
+        self.has_failed = false;
         // Each crash has its own taste: everything lost, everything kept, or something between.
         let kept_of_four = random.next_u32() % 5;
         let last = changes.len().saturating_sub(1);
-        for (number, change) in changes.into_iter().enumerate() {
-            if random.next_u32() % 4 >= kept_of_four {
+        for (number, (change, durability)) in changes.into_iter().enumerate() {
+            let durable = durability == Durability::Durable;
+            if !durable && random.next_u32() % 4 >= kept_of_four {
                 continue;
             }
             match change {
                 Change::SetLen(len) => self.bytes.resize(len, 0),
                 Change::Write { offset, bytes } => {
-                    let torn = random.next_u32().is_multiple_of(if number == last { 2 } else { 8 });
+                    let torn = !durable && random.next_u32().is_multiple_of(if number == last { 2 } else { 8 });
                     let length = if torn { torn_length(random, offset, bytes.len()) } else { bytes.len() };
                     self.put(offset, &bytes[..length]);
                 }
@@ -79,10 +110,10 @@ impl Disk {
     }
 
     /// Takes all unsynced changes back and returns them, oldest first.
-    fn take_back(&mut self) -> Vec<Change> {
+    fn take_back(&mut self) -> Vec<(Change, Durability)> {
         let mut changes = Vec::with_capacity(self.undo.len());
-        while let Some(undo) = self.undo.pop() {
-            changes.push(match undo {
+        while let Some((undo, durability)) = self.undo.pop() {
+            let change = match undo {
                 Undo::Write { offset, new_length, old, old_len } => {
                     let bytes = self.bytes[offset..offset + new_length].to_vec();
                     self.bytes.truncate(old_len);
@@ -97,7 +128,8 @@ impl Disk {
                     }
                     Change::SetLen(len)
                 }
-            });
+            };
+            changes.push((change, durability));
         }
         changes.reverse();
         changes

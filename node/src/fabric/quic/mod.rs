@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -96,6 +97,7 @@ impl QuicFabrics {
             closing: watch::Sender::new(false),
             socket,
             accepted: Mutex::default(),
+            connections: AtomicU64::new(0),
             pool: Pool::default(),
             handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
             strangers: Arc::new(Semaphore::new(MAX_STRANGERS)),
@@ -232,8 +234,11 @@ struct Shared {
     /// Whether it is closed, for tasks that wait for something else.
     closing: watch::Sender<bool>,
     socket: Weak<dyn AsyncUdpSocket>,
-    /// Connections that were accepted, by the number that QUIC gives them.
-    accepted: Mutex<BTreeMap<usize, Accepted>>,
+    /// Connections that were accepted, in their order. QUIC's own number for them is a place in memory, and differs
+    /// from run to run.
+    accepted: Mutex<BTreeMap<u64, Accepted>>,
+    /// Numbers them.
+    connections: AtomicU64,
     pool: Pool,
     handshakes: Arc<Semaphore>,
     strangers: Arc<Semaphore>,
@@ -266,7 +271,7 @@ impl Shared {
         open.as_ref().map(|open| open.endpoint.clone())
     }
 
-    fn accepted(&self) -> MutexGuard<'_, BTreeMap<usize, Accepted>> {
+    fn accepted(&self) -> MutexGuard<'_, BTreeMap<u64, Accepted>> {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, VarInt};
@@ -83,7 +84,7 @@ async fn stranger(shared: &Arc<Shared>, connection: Connection, peer: Peer) {
 
 /// Serves the streams of a connection until it ends.
 async fn streams(shared: &Arc<Shared>, connection: &Connection, peer: Peer) {
-    let number = connection.stable_id();
+    let number = shared.connections.fetch_add(1, Ordering::Relaxed);
     shared.accepted().insert(number, Accepted { node: peer.node, connection: connection.clone() });
     let _leave = Leave { shared, number };
     loop {
@@ -112,7 +113,7 @@ enum Opened {
 
 struct Leave<'a> {
     shared: &'a Shared,
-    number: usize,
+    number: u64,
 }
 
 impl Drop for Leave<'_> {

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Arrival, MemoryFabric};
 use crate::env::memory::handle::Pulse;
+use crate::env::memory::links::{FOREIGN_REFUSED, Links, Trip};
 use crate::fabric::{Answering, CallError, Fabric, FabricSetup, Fabrics, MAX_CAST_BYTES, Peer};
 
 /// Frames that wait to be answered by one host before further ones are dropped.
@@ -26,6 +27,8 @@ const MAX_CASTS: usize = 1 << 10;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// So long a connection is tried for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The frame of a call that got lost is sent again after this, then after twice as long, and so on.
+const RESEND_AFTER: Duration = Duration::from_millis(100);
 
 /// A frame that arrived.
 #[derive(Debug)]
@@ -52,7 +55,8 @@ impl Fabrics for HostFabrics {
     async fn open(&self, setup: FabricSetup, answering: Arc<dyn Answering>) -> io::Result<Arc<dyn Fabric>> {
         let (inbox, arriving) = mpsc::channel(MAX_WAITING);
         let (address, number) = self.fabric.bind(setup.listen, setup.node, self.pulse.clone(), inbox)?;
-        let serving = tokio::spawn(serve(arriving, answering, self.pulse.clone())).abort_handle();
+        let serving = tokio::spawn(serve(arriving, answering, self.pulse.clone(), self.fabric.links.clone()));
+        let serving = serving.abort_handle();
         Ok(Arc::new(MemoryEnd {
             fabric: self.fabric.clone(),
             node: setup.node,
@@ -116,13 +120,9 @@ impl Fabric for MemoryEnd {
             return;
         }
         let (fabric, from) = (self.fabric.clone(), self.peer());
-        let latency = fabric.latency();
+        let trip = fabric.links.trip(from.at, to);
         runtime.spawn(async move {
-            sleep(latency).await;
-            if let Arrival::At(entrance) = fabric.arrive(from.at, to) {
-                // A full inbox drops it: whoever casts expects no more.
-                let _ = entrance.inbox.try_send(Delivery::Cast { from, frame });
-            }
+            carry(&fabric, from, to, frame, &trip).await;
             drop(permit);
         });
     }
@@ -142,6 +142,56 @@ impl Drop for MemoryEnd {
     fn drop(&mut self) {
         self.fabric.unbind(self.address, self.number);
         self.serving.abort();
+    }
+}
+
+/// Lets a one-way frame arrive: once, twice or not at all.
+async fn carry(fabric: &MemoryFabric, from: Peer, to: SocketAddr, mut frame: Vec<u8>, trip: &Trip) {
+    sleep(trip.takes).await;
+    if trip.lost {
+        return fabric.links.lose(trip);
+    }
+    make_foreign(&mut frame, trip);
+    let deliver = || match fabric.arrive(from.at, to) {
+        // A full inbox drops it: whoever casts expects no more.
+        Arrival::At(entrance) => entrance.inbox.try_send(Delivery::Cast { from, frame: frame.clone() }).is_ok(),
+        Arrival::Lost { .. } => false,
+    };
+    if deliver() {
+        fabric.links.arrive(trip);
+    }
+    if let Some(later) = trip.again {
+        sleep(later).await;
+        if deliver() {
+            fabric.links.arrive_again(trip);
+        }
+    }
+}
+
+/// A newer program writes frames of a newer version.
+fn make_foreign(frame: &mut [u8], trip: &Trip) {
+    if let (true, Some(version)) = (trip.foreign, frame.first_mut()) {
+        *version = wire::VERSION + 1;
+    }
+}
+
+/// The way of a frame that is sent again when it got lost, until it arrives. None: it got lost so often that the
+/// connection is given up.
+async fn travel(links: &Links, from: SocketAddr, to: SocketAddr) -> Option<Trip> {
+    let (mut pause, mut waited) = (RESEND_AFTER, Duration::ZERO);
+    loop {
+        let trip = links.trip(from, to);
+        sleep(trip.takes).await;
+        if !trip.lost {
+            return Some(trip);
+        }
+        links.lose(&trip);
+        if waited >= IDLE_TIMEOUT {
+            return None;
+        }
+        sleep(pause).await;
+        waited += pause;
+        pause *= 2;
     }
 }
 
@@ -177,14 +227,20 @@ async fn attempt(
     from: Peer,
     to: SocketAddr,
     expected: Option<NodeId>,
-    frame: Vec<u8>,
+    mut frame: Vec<u8>,
     deadline: Duration,
     sent: &AtomicBool,
 ) -> Result<Vec<u8>, CallError> {
-    let (out, back) = (fabric.latency(), fabric.latency());
-    sleep(out).await;
+    let Some(trip) = travel(&fabric.links, from.at, to).await else {
+        let why = "the connection was lost";
+        return Err(if fabric.break_off(from.at, to) { unknown(why) } else { unreachable(why) });
+    };
+    make_foreign(&mut frame, &trip);
     let entrance = match fabric.arrive(from.at, to) {
-        Arrival::At(entrance) => entrance,
+        Arrival::At(entrance) => {
+            fabric.links.arrive(&trip);
+            entrance
+        }
         Arrival::Lost { connected: true } => {
             sent.store(true, Ordering::Relaxed);
             sleep(IDLE_TIMEOUT).await;
@@ -207,19 +263,42 @@ async fn attempt(
         sleep(IDLE_TIMEOUT).await;
         return Err(unknown("the peer went away"));
     };
-    sleep(back).await;
+    if result.is_ok() && fabric.links.loses_answer(to, from.at) {
+        fabric.break_off(from.at, to);
+        // Either something tells the caller that its connection is gone, or nothing does.
+        sleep(if fabric.links.draw(2) == 0 { Duration::ZERO } else { IDLE_TIMEOUT }).await;
+        return Err(unknown("the connection was lost"));
+    }
+    let Some(trip) = travel(&fabric.links, to, from.at).await else {
+        fabric.break_off(from.at, to);
+        return Err(unknown("the connection was lost"));
+    };
     if !fabric.answer_arrives(to, entrance.number, from.at) {
         sleep(IDLE_TIMEOUT).await;
         return Err(unknown("the connection was lost"));
     }
+    fabric.links.arrive(&trip);
     result
 }
 
 /// Answers what arrives, until the host crashes or its end is closed.
-async fn serve(mut arriving: mpsc::Receiver<Delivery>, answering: Arc<dyn Answering>, pulse: Pulse) {
+async fn serve(mut arriving: mpsc::Receiver<Delivery>, answering: Arc<dyn Answering>, pulse: Pulse, links: Links) {
     while let Some(delivery) = arriving.recv().await {
         if !pulse.beats() {
             return;
+        }
+        let frame = match &delivery {
+            Delivery::Call { frame, .. } | Delivery::Cast { frame, .. } => frame,
+        };
+        // As over QUIC: what this build cannot read goes no further, and its sender hears of it.
+        if let Err(error) = wire::head(frame, frame.len()) {
+            tracing::debug!(why = %error, "frame not read");
+            links.count(FOREIGN_REFUSED);
+            if let Delivery::Call { answer, .. } = delivery {
+                // The caller may have given up.
+                let _ = answer.send(Err(unreachable(format!("the peer could not read the frame: {error}"))));
+            }
+            continue;
         }
         match delivery {
             Delivery::Cast { from, frame } => {

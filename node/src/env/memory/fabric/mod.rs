@@ -1,8 +1,8 @@
 //! Calls between nodes in memory: every host that shares a [`MemoryFabric`] reaches the others.
 //!
-//! In: a seed; links to cut and heal. Out: the `Fabrics` of each start of a host. Holds: [`MemoryFabric`], the
-//! registry of addresses, the latencies, the cuts. Not here: one host's end (`end`), credentials: a host is
-//! believed to be the node that it says.
+//! In: a seed; links, with their weather and their cuts. Out: the `Fabrics` of each start of a host. Holds:
+//! [`MemoryFabric`], the registry of addresses, the connections. Not here: one host's end (`end`), what a link does to
+//! a frame (`links`), credentials: a host is believed to be the node that it says.
 //!
 //! Waiting is tokio's, so a paused clock makes all of it take no time and happen in the same order. What a caller
 //! learns is what it would learn over QUIC: a peer that never had a connection is unreachable, one whose
@@ -20,31 +20,26 @@ use std::time::Duration;
 
 use end::Delivery;
 pub(super) use end::HostFabrics;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use skein_protocol::ids::NodeId;
 use tokio::sync::mpsc;
 
 use super::handle::Pulse;
+use super::links::Links;
 use crate::fabric::{CallError, Peer};
 
-/// Latencies of a local network, each way.
-const LEAST_LATENCY: Duration = Duration::from_micros(200);
-const MOST_LATENCY: Duration = Duration::from_millis(2);
 /// Ports that are given out when a host asks for any.
 const FIRST_FREE_PORT: u16 = 49_152;
 
 /// The network that the hosts share. Clones are the same network.
 #[derive(Debug, Clone)]
-pub struct MemoryFabric(Arc<Mutex<Shared>>);
+pub struct MemoryFabric {
+    shared: Arc<Mutex<Shared>>,
+    links: Links,
+}
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
-    random: ChaCha8Rng,
-    latency: (Duration, Duration),
     entrances: BTreeMap<SocketAddr, Entrance>,
-    /// Links over which nothing arrives: from, to.
-    cuts: BTreeSet<(SocketAddr, SocketAddr)>,
     /// Pairs that have a connection: who dialled, whom.
     connected: BTreeSet<(SocketAddr, SocketAddr)>,
     /// Numbers the entrances, so that an answer of an earlier one is told apart.
@@ -79,50 +74,19 @@ impl MemoryFabric {
     /// A network whose latencies follow from `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(Shared {
-            random: ChaCha8Rng::seed_from_u64(seed ^ 0x6661_6272),
-            latency: (LEAST_LATENCY, MOST_LATENCY),
-            entrances: BTreeMap::new(),
-            cuts: BTreeSet::new(),
-            connected: BTreeSet::new(),
-            opened: 0,
-        })))
+        Self::over(Links::of_frames(seed))
     }
 
-    /// From now on a frame takes between `least` and `most`, evenly.
-    pub fn set_latency(&self, least: Duration, most: Duration) {
-        self.lock().latency = (least, most.max(least));
+    /// A network over `links`.
+    #[must_use]
+    pub fn over(links: Links) -> Self {
+        Self { shared: Arc::default(), links }
     }
 
-    /// From now on nothing of `from` arrives at `to`; the other direction stays.
-    pub fn cut(&self, from: SocketAddr, to: SocketAddr) {
-        self.lock().cuts.insert((from, to));
-    }
-
-    /// From now on nothing passes between `one` and `other`.
-    pub fn cut_both(&self, one: SocketAddr, other: SocketAddr) {
-        self.lock().cuts.extend([(one, other), (other, one)]);
-    }
-
-    /// From now on nothing passes between a host of one side and a host of the other.
-    pub fn partition(&self, one_side: &[SocketAddr], other_side: &[SocketAddr]) {
-        for one in one_side {
-            for other in other_side {
-                self.cut_both(*one, *other);
-            }
-        }
-    }
-
-    /// Heals both directions between `one` and `other`.
-    pub fn heal(&self, one: SocketAddr, other: SocketAddr) {
-        let mut shared = self.lock();
-        shared.cuts.remove(&(one, other));
-        shared.cuts.remove(&(other, one));
-    }
-
-    /// Heals all links.
-    pub fn heal_all(&self) {
-        self.lock().cuts.clear();
+    /// The links: their weather, their cuts, what they have done.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        &self.links
     }
 
     /// The addresses that are bound by hosts that run.
@@ -144,14 +108,6 @@ impl MemoryFabric {
         deadline: Duration,
     ) -> Result<Vec<u8>, CallError> {
         end::call(self, Peer { node: None, at: from }, to, None, frame, deadline).await
-    }
-
-    fn latency(&self) -> Duration {
-        let mut shared = self.lock();
-        let (least, most) = shared.latency;
-        let spread = u64::try_from((most - least).as_micros()).unwrap_or(u64::MAX).saturating_add(1);
-        let drawn = shared.random.next_u64() % spread;
-        least + Duration::from_micros(drawn)
     }
 
     fn bind(
@@ -203,9 +159,9 @@ impl MemoryFabric {
         let mut shared = self.lock();
         let connected = shared.connected.contains(&(from, to));
         let there = shared.entrances.get(&to).filter(|entrance| entrance.pulse.beats()).cloned();
-        let passes = !shared.cuts.contains(&(from, to)) && (connected || !shared.cuts.contains(&(to, from)));
+        let passes = || !self.links.stops(from, to) && (connected || !self.links.stops(to, from));
         match there {
-            Some(entrance) if passes => {
+            Some(entrance) if passes() => {
                 shared.connected.insert((from, to));
                 Arrival::At(entrance)
             }
@@ -221,14 +177,19 @@ impl MemoryFabric {
         let mut shared = self.lock();
         let same =
             shared.entrances.get(&from).is_some_and(|entrance| entrance.number == number && entrance.pulse.beats());
-        let arrives = same && !shared.cuts.contains(&(from, to));
+        let arrives = same && !self.links.stops(from, to);
         if !arrives {
             shared.connected.remove(&(to, from));
         }
         arrives
     }
 
+    /// The connection of `from` to `to` is gone; whether there was one.
+    fn break_off(&self, from: SocketAddr, to: SocketAddr) -> bool {
+        self.lock().connected.remove(&(from, to))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,7 +6,7 @@ use skein_protocol::problem::{Code, Problem};
 use skein_protocol::wire::{self, Kind};
 
 use super::*;
-use crate::env::memory::MemoryHost;
+use crate::env::memory::{MemoryHost, Weather};
 use crate::fabric::{Answering, Fabric, FabricSetup};
 use crate::pki::Identity;
 
@@ -92,15 +92,15 @@ async fn a_call_is_answered_or_refused_by_its_peer() {
 #[tokio::test(start_paused = true)]
 async fn a_cut_before_the_connection_is_unreachable_and_one_after_it_unknown() {
     let site = site(2).await;
-    site.fabric.cut(at(2), at(1));
+    site.fabric.links().cut(at(2), at(1));
     assert!(matches!(site.ask(1, 2, 7).await, Err(CallError::Unreachable { .. })));
-    site.fabric.heal_all();
+    site.fabric.links().heal_all();
     assert_eq!(site.ask(1, 2, 7).await, Ok(8));
-    site.fabric.cut(at(2), at(1));
+    site.fabric.links().cut(at(2), at(1));
     assert!(matches!(site.ask(1, 2, 7).await, Err(CallError::Unknown { .. })), "the answer got lost");
     assert!(matches!(site.ask(1, 2, 7).await, Err(CallError::Unreachable { .. })), "and with it the connection");
     assert_eq!(site.ask(3, 2, 1).await, Ok(2), "others are not concerned");
-    site.fabric.heal(at(1), at(2));
+    site.fabric.links().heal(at(1), at(2));
     assert_eq!(site.ask(1, 2, 7).await, Ok(8));
 }
 
@@ -143,7 +143,7 @@ async fn casts_arrive_and_never_pile_up() {
         site.ends[0].cast(at(2), wire::encode(Kind::Gossip, &number).unwrap());
     }
     assert_eq!(site.ask(1, 2, 7).await, Ok(8));
-    tokio::time::sleep(MOST_LATENCY).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
     let heard = site.answering[1].heard.lock().unwrap().len();
     assert!((1..=1024).contains(&heard), "{heard} were heard");
 }
@@ -175,4 +175,85 @@ fn the_same_seed_takes_the_same_time() {
     };
     assert_eq!(run(8), run(8));
     assert_ne!(run(8), run(9));
+}
+
+/// What was inflicted under a name.
+fn inflicted(fabric: &MemoryFabric, name: &str) -> u64 {
+    fabric.links().inflicted().get(name).copied().unwrap_or_default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_frames_of_calls_are_sent_again_and_lost_one_way_frames_are_gone() {
+    let site = site(10).await;
+    site.fabric.links().set_weather(Weather { lost: 300, ..Weather::FAIR });
+    for number in 1..100 {
+        assert_eq!(site.ask(1, 2, number).await, Ok(number + 1), "a call survives a loss here and there");
+        site.ends[0].cast(at(2), wire::encode(Kind::Gossip, &number).unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let heard = site.answering[1].heard.lock().unwrap().len();
+    assert!((40..95).contains(&heard), "{heard} of 99 were heard");
+    assert!(inflicted(&site.fabric, "frame lost") > 50);
+    site.fabric.links().set_weather(Weather { lost: 1_000, ..Weather::FAIR });
+    assert!(matches!(site.ask(1, 2, 7).await, Err(CallError::Unknown { .. })), "the connection is given up");
+    assert!(matches!(site.ask(1, 2, 7).await, Err(CallError::Unreachable { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_way_frames_arrive_twice_and_are_overtaken_and_are_counted_when_they_are() {
+    let site = site(11).await;
+    site.fabric.links().set_weather(Weather { doubled: 500, held_back: 300, ..Weather::FAIR });
+    for number in 1..=200_u64 {
+        site.ends[0].cast(at(2), wire::encode(Kind::Gossip, &number).unwrap());
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let heard = site.answering[1].heard.lock().unwrap().clone();
+    let doubled = inflicted(&site.fabric, "frame doubled");
+    assert_eq!(heard.len() as u64, 200 + doubled);
+    assert!(doubled > 50, "{doubled}");
+    let mut seen = BTreeSet::new();
+    let late =
+        |number: &&u64| seen.iter().next_back().is_some_and(|newest| *newest > **number) | !seen.insert(**number);
+    assert!(heard.iter().filter(late).count() > 30);
+    assert!(inflicted(&site.fabric, "frame overtaken") > 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_gets_lost_leaves_the_outcome_unknown_and_the_call_is_done() {
+    let site = site(12).await;
+    site.fabric.links().set_weather_between(at(2), at(1), Some(Weather { answers_lost: 1_000, ..Weather::FAIR }));
+    assert!(matches!(site.ask(1, 2, 7).await, Err(CallError::Unknown { .. })));
+    assert_eq!(inflicted(&site.fabric, "answer lost"), 1);
+    assert!(matches!(site.ask(1, 2, 0).await, Err(CallError::Refused(_))), "a refusal is no call that was carried out");
+    site.fabric.links().set_weather_between(at(2), at(1), None);
+    assert_eq!(site.ask(1, 2, 7).await, Ok(8));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silenced_host_still_calls_and_is_called() {
+    let site = site(13).await;
+    site.fabric.links().mute(at(1));
+    assert!(site.fabric.links().swallows(at(1), at(2)) && !site.fabric.links().swallows(at(2), at(1)));
+    assert_eq!(site.ask(1, 2, 7).await, Ok(8));
+    site.fabric.links().unsilence(at(1));
+    site.fabric.links().deafen(at(1));
+    assert!(!site.fabric.links().swallows(at(1), at(2)) && site.fabric.links().swallows(at(2), at(1)));
+    site.fabric.links().heal_all();
+    assert!(!site.fabric.links().swallows(at(2), at(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_of_a_newer_program_is_refused_by_name_and_the_next_one_is_answered() {
+    let site = site(14).await;
+    site.fabric.links().set_weather(Weather { foreign: 1_000, ..Weather::FAIR });
+    let refused = site.ask(1, 2, 7).await;
+    let named = format!("frame version {}; this build reads version {}", wire::VERSION + 1, wire::VERSION);
+    assert!(matches!(&refused, Err(CallError::Unreachable { why }) if why.contains(&named)), "{refused:?}");
+    site.ends[0].cast(at(2), wire::encode(Kind::Gossip, &1_u64).unwrap());
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert!(site.answering[1].heard.lock().unwrap().is_empty());
+    assert_eq!(inflicted(&site.fabric, "frame of another version refused"), 2);
+    site.fabric.links().heal_all();
+    assert_eq!(site.ask(1, 2, 7).await, Ok(8));
 }
