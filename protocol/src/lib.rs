@@ -18,6 +18,7 @@ pub mod fuzzing;
 pub mod hash;
 pub mod ids;
 pub mod inspection;
+pub mod invariant;
 pub mod ledger;
 pub mod machine;
 pub mod peer;

@@ -110,6 +110,12 @@ impl State {
         found.map(|(known, answer)| (known.document, answer))
     }
 
+    /// How many answers to requests with a key are kept.
+    #[must_use]
+    pub fn remembered_requests(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Incidents that were told, by their ids; whether their end was told too.
     #[must_use]
     pub fn alerts(&self) -> &BTreeMap<Hash256, bool> {
@@ -148,6 +154,21 @@ impl State {
     pub fn tombstone_at(&self, connection: &ConnectionName, target: &TableName, location: &str) -> Option<&Tombstone> {
         let standing = self.migrations.values().filter(|m| m.target == *target && m.target_connection == *connection);
         standing.filter_map(|migration| migration.tombstone.as_deref()).find(|tombstone| tombstone.location == location)
+    }
+}
+
+/// Parts of a state that a test changes, to see that somebody notices.
+#[cfg(test)]
+pub(crate) struct Doctored<'a> {
+    pub(crate) policies: &'a mut BTreeMap<PolicyName, PolicyRecord>,
+    pub(crate) migrations: &'a mut BTreeMap<MigrationId, Migration>,
+    pub(crate) by_phase: &'a mut BTreeMap<Phase, BTreeSet<MigrationId>>,
+}
+
+#[cfg(test)]
+impl State {
+    pub(crate) fn doctor(&mut self) -> Doctored<'_> {
+        Doctored { policies: &mut self.policies, migrations: &mut self.migrations, by_phase: &mut self.by_phase }
     }
 }
 

@@ -144,6 +144,10 @@ pub(super) fn drain(state: &mut State, stamp: Stamp<'_>, node: NodeId, drain: bo
     let verb = if drain { "drained" } else { "in use again" };
     member.note = format!("{verb} by {}: {reason}", stamp.actor);
     member.changed_at = stamp.at_millis;
+    if !drain {
+        // What came while nobody could take it has waited for this one.
+        ownership::rehome(state, stamp, &Death::none());
+    }
     Ok(Answer::Applied)
 }
 

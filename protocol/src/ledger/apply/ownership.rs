@@ -37,7 +37,9 @@ impl Death {
 
 /// A node has a new session: its migrations get a higher epoch, and what it ran is over.
 pub(super) fn taken_up(state: &mut State, stamp: Stamp<'_>, node: NodeId, session: SessionNo) {
-    close_run_by(state, stamp, &Death { nodes: vec![node], blamed: true });
+    // Whoever is drained is being taken down by somebody: what it ran is not suspected.
+    let blamed = !state.member(node).is_some_and(|member| member.draining);
+    close_run_by(state, stamp, &Death { nodes: vec![node], blamed });
     let owned = state.migrations.values().filter(|migration| migration.owner == node);
     let owned: Vec<MigrationId> = owned.map(|migration| migration.id).collect();
     let owned = if defects::is(Defect::SessionKeepsEpoch) { Vec::new() } else { owned };

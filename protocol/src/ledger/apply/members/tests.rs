@@ -175,6 +175,20 @@ fn a_goodbye_a_drain_and_a_removal_leave_nothing_behind() {
 }
 
 #[test]
+fn what_was_asked_for_while_nobody_took_work_is_taken_by_the_first_who_does_again() {
+    let mut scenario = three();
+    for node in [A, B, C] {
+        scenario.fact(Entry::DrainRequested { node, drain: true, reason: String::new() });
+    }
+    let id = scenario.policy("p", &["t"], |_| {})[0];
+    let asked = scenario.migration(id).owner;
+    assert_eq!(scenario.state.member(asked), None, "the node that was asked has no session");
+    let epoch = scenario.migration(id).epoch;
+    scenario.fact(Entry::DrainRequested { node: B, drain: false, reason: String::new() });
+    assert_eq!((scenario.migration(id).owner, scenario.migration(id).epoch), (B, epoch.next()));
+}
+
+#[test]
 fn the_same_request_under_the_same_key_is_done_once() {
     use crate::ledger::entry::RequestKey;
     let mut scenario = three();
