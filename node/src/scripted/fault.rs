@@ -10,6 +10,9 @@ use tokio::time::timeout;
 /// A hold that nobody enters for so long is a mistake of the script.
 const LONG: Duration = Duration::from_secs(4 * 3600);
 
+/// What was not said to be counted under another name.
+const SCRIPTED: &str = "scripted-fault";
+
 /// The calls of a data plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Call {
@@ -46,12 +49,26 @@ pub enum Effect {
     FailAfter(Failure),
     /// It fails now; what it should have done happens when [`World::deliver`](super::World::deliver) is called.
     Late(Failure),
+    /// It fails now; what it should have done happens later, after this time.
+    LateBy(Failure, Duration),
+    /// It takes so much longer.
+    Slow(Duration),
+    /// The batch writes some of its files, and then fails.
+    HalfWay(Failure),
+    /// The catalog says that somebody else was faster, although nobody was.
+    Conflict,
     /// It panics.
     Panic,
+    /// It takes its node's machine down: see [`World::take_kills`](super::World::take_kills).
+    Kill,
     /// It waits until it is let go (see [`World::hold`](super::World::hold)).
     Hold(Gate),
     /// The batch writes one row too few, and its evidence says so.
     LoseRow,
+    /// The batch writes an empty text where a null should be, and its evidence says so.
+    LoseNull,
+    /// What is read back is not what was written; what was written is as it should be.
+    Misread,
     /// A staged file is changed behind the back of everybody, after the call.
     DamageFile,
     /// A file is added to the source, after the call.
@@ -71,13 +88,15 @@ pub struct Fault {
     pub times: u32,
     /// How.
     pub effect: Effect,
+    /// Under which name it is counted.
+    pub name: &'static str,
 }
 
 impl Fault {
     /// The next call of this kind goes wrong, once.
     #[must_use]
     pub fn once(call: Call, effect: Effect) -> Self {
-        Self { call, table: None, after: 0, times: 1, effect }
+        Self { call, table: None, after: 0, times: 1, effect, name: SCRIPTED }
     }
 
     /// Every call of this kind goes wrong.

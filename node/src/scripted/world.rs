@@ -1,27 +1,28 @@
-//! The world outside of a node: sources, an object store, a catalog.
+//! The world outside of the nodes: sources, an object store, a catalog, and whoever watches them.
 //!
-//! Outlives nodes. A mistake that a node must never make (writing a file twice, publishing what is not there) is noted.
+//! In: tables, changes, faults, weather. Out: what a reader sees, what happened, what must never happen. Holds: [`World`], a
+//! handle. Outlives nodes. Not here: calls on behalf of nodes (`plane`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 use skein_protocol::connection::{Connection, Connections, HiveFiles, IcebergTarget};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{ConnectionName, TableName, TableUuid};
-use skein_protocol::inspection::SourceFile;
 
 use super::fault::{Call, Effect, Fault, Hold};
-use super::rows::Row;
+use super::inner::{Inner, Name};
+use super::outside::{Happening, Seen};
+use super::recipe::{Contents, Recipe};
+use super::source::{Change, Source};
+use super::store::{Metadata, Object};
+use super::weather::Storm;
 
 /// The source connection.
 pub const LEGACY: &str = "legacy";
 /// The target connection.
 pub const LAKE: &str = "lake";
-/// Calls take up to so long, in tokio's time: enough to change places with one another.
-const LONGEST_CALL_MICROS: u64 = 20_000;
 
 /// The connections of a scripted world, for a node's configuration.
 #[must_use]
@@ -38,103 +39,91 @@ pub fn connections() -> Connections {
     ])
 }
 
-/// The world outside of a node. Clones are the same world.
+/// How batches of a dataset are bad for whoever runs them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Poison {
+    /// They panic.
+    Panics,
+    /// They take their machine down: see [`World::take_kills`].
+    KillsNode,
+}
+
+/// The world outside of the nodes. Clones are the same world.
 #[derive(Debug, Clone)]
 pub struct World(Arc<Mutex<Inner>>);
 
-#[derive(Debug)]
-pub(super) struct Inner {
-    random: ChaCha8Rng,
-    pub(super) sources: BTreeMap<TableName, Vec<SourceTable>>,
-    pub(super) objects: BTreeMap<String, Object>,
-    pub(super) catalog: BTreeMap<(ConnectionName, TableName), String>,
-    faults: Vec<Fault>,
-    late: Vec<Late>,
-    calls: BTreeMap<Call, u64>,
-    trace: Vec<String>,
-    violations: Vec<String>,
+fn in_lake(target: &TableName) -> Name {
+    (ConnectionName::from(LAKE), target.clone())
 }
 
-/// One file of a source.
-#[derive(Debug, Clone)]
-pub(super) struct SourceTable {
-    pub(super) file: SourceFile,
-    pub(super) values: Vec<u64>,
-}
-
-/// A change of the catalog that is still under way.
-#[derive(Debug, Clone)]
-pub(super) struct Late {
-    pub(super) name: (ConnectionName, TableName),
-    /// What must stand there: nothing, or this.
-    pub(super) expected: Option<String>,
-    pub(super) location: Option<String>,
-}
-
-/// What stands in the object store.
-#[derive(Debug, Clone)]
-pub(super) enum Object {
-    /// Rows.
-    Data(Vec<Row>),
-    /// A table.
-    Metadata(Metadata),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Metadata {
-    pub(super) uuid: TableUuid,
-    pub(super) files: Vec<String>,
-    pub(super) tombstone: bool,
-    pub(super) hash: Hash256,
-}
-
+/// What is set up, and what goes wrong.
 impl World {
-    /// An empty world; how long calls take follows from `seed`.
+    /// An empty world; how long calls take, and when it storms, follows from `seed`. Its time begins now.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
-            random: ChaCha8Rng::seed_from_u64(seed ^ 0x77_6f72_6c64),
-            sources: BTreeMap::new(),
-            objects: BTreeMap::new(),
-            catalog: BTreeMap::new(),
-            faults: Vec::new(),
-            late: Vec::new(),
-            calls: BTreeMap::new(),
-            trace: Vec::new(),
-            violations: Vec::new(),
-        })))
+        Self(Arc::new(Mutex::new(Inner::new(seed))))
     }
 
     /// Adds a table of so many files, each with these numbers. Files claim to be large, so that each is a batch.
     pub fn add_table(&self, table: &TableName, files: &[Vec<u64>]) {
-        let file = |(number, values): (usize, &Vec<u64>)| SourceTable {
-            file: SourceFile {
-                path: format!("part-{number:05}"),
-                bytes: 64 << 20,
-                modified_nanos: 1_700_000_000_000_000_000,
-                version: format!("{number}"),
-                partition: Vec::new(),
-                rows: Some(values.len() as u64),
-                row_groups: vec![values.len() as u64],
-            },
-            values: values.clone(),
-        };
-        self.lock().sources.insert(table.clone(), files.iter().enumerate().map(file).collect());
+        self.add_partitioned(table, files, 0);
+    }
+
+    /// Adds a table whose files lie in so many partitions, in turn. Partitions stay apart when duplicates are dropped.
+    pub fn add_partitioned(&self, table: &TableName, files: &[Vec<u64>], partitions: u32) {
+        self.lock().sources.insert(table.clone(), Source::new(files, partitions));
+    }
+
+    /// From now on staged files have at most so many rows.
+    pub fn rows_per_file(&self, rows: usize) {
+        self.lock().rows_per_file = rows.max(1);
+    }
+
+    /// Changes a source, as somebody else would; whether that did anything.
+    pub fn change(&self, table: &TableName, change: &Change) -> bool {
+        let mut inner = self.lock();
+        let by = inner.by(None);
+        let changed = inner.sources.get_mut(table).is_some_and(|source| source.change(change));
+        if changed {
+            inner.faults.count(change.name());
+            inner.record.source_changed(by, table, change.name());
+        }
+        changed
     }
 
     /// Adds a file to a source, as a late writer would.
     pub fn grow(&self, table: &TableName, values: &[u64]) {
-        self.lock().grow(table, values);
+        self.change(table, &Change::Append(values.to_vec()));
     }
 
     /// Lets something go wrong.
     pub fn fault(&self, fault: Fault) {
-        self.lock().faults.push(fault);
+        self.lock().faults.add(fault);
     }
 
-    /// Lets everything go well from now on.
+    /// Lets the weather turn bad for a while.
+    pub fn storm(&self, storm: Storm) {
+        self.lock().faults.storm(storm);
+    }
+
+    /// The next batches of a dataset, so many of them, are bad for whoever runs them.
+    pub fn poison(&self, table: &TableName, poison: Poison, times: u32) {
+        let (effect, name) = match poison {
+            Poison::Panics => (Effect::Panic, "poison-panics"),
+            Poison::KillsNode => (Effect::Kill, "poison-kills-node"),
+        };
+        self.fault(Fault { times, name, ..Fault::once(Call::RunBatch, effect).of(table) });
+    }
+
+    /// Machines that have to crash, because of what they ran, since this was asked last.
+    #[must_use]
+    pub fn take_kills(&self) -> Vec<usize> {
+        self.lock().take_kills()
+    }
+
+    /// Lets everything go well from now on. What is late still comes.
     pub fn heal(&self) {
-        self.lock().faults.clear();
+        self.lock().faults.heal();
     }
 
     /// Holds the calls of this kind for one table until it is released.
@@ -146,28 +135,89 @@ impl World {
         hold
     }
 
-    /// Lets the changes of the catalog happen that were under way; how many did change something.
+    /// Lets all changes of the catalog happen that are under way; how many did change something.
     pub fn deliver(&self) -> usize {
+        self.lock().deliver(|_| true)
+    }
+
+    /// Lets the changes of the catalog happen whose time has come.
+    pub fn settle(&self) {
         let mut inner = self.lock();
-        let late = std::mem::take(&mut inner.late);
-        late.into_iter().filter(|late| inner.change_name(late)).count()
+        let now = inner.now();
+        inner.settle(now);
+    }
+
+    /// The world's time, since its beginning.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.lock().now()
+    }
+
+    /// Time goes on from where it was, by the clock of the runtime that this is called in: for worlds whose nodes start
+    /// again in a new runtime, the time of which begins anew.
+    pub fn go_on(&self) {
+        self.lock().go_on();
+    }
+
+    /// Puts a table of somebody else under a name, or another version of the one that stands there.
+    pub fn point(&self, target: &TableName, uuid: TableUuid, location: &str) {
+        let mut inner = self.lock();
+        let metadata = Metadata {
+            uuid,
+            columns: Vec::new(),
+            files: Vec::new(),
+            tombstone: false,
+            hash: Hash256::of(location.as_bytes()),
+            author: None,
+            source: None,
+        };
+        inner.store.put(location, Object::Metadata(metadata));
+        inner.catalog.insert(in_lake(target), location.to_owned());
+    }
+
+    /// From now on each publication under this name must show what the recipe makes of the planned version of the dataset;
+    /// with several recipes for one name and dataset, what one of them makes.
+    pub fn expect(&self, target: &TableName, dataset: &TableName, recipe: Recipe) {
+        self.lock().record.expect(target, dataset, recipe);
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What can be seen.
+impl World {
+    /// A target as a reader gets it now; nothing if no table stands under the name.
+    #[must_use]
+    pub fn read(&self, target: &TableName) -> Option<Seen> {
+        self.settle();
+        let inner = self.lock();
+        let location = inner.catalog.get(&in_lake(target))?;
+        let table = inner.store.metadata(location)?;
+        let mut rows = Vec::new();
+        for file in &table.files {
+            if let Some(Object::Data(found)) = inner.store.get(&file.location) {
+                rows.extend(found.iter().cloned());
+            }
+        }
+        rows.sort_unstable();
+        Some(Seen {
+            uuid: table.uuid.to_string(),
+            location: location.clone(),
+            tombstone: table.tombstone,
+            columns: table.columns.clone(),
+            rows,
+        })
     }
 
     /// The numbers that a reader of the target sees, sorted; nothing if there is no table (or a tombstone).
     #[must_use]
     pub fn visible(&self, target: &TableName) -> Option<Vec<u64>> {
-        let inner = self.lock();
-        let location = inner.catalog.get(&(ConnectionName::from(LAKE), target.clone()))?;
-        let Some(Object::Metadata(metadata)) = inner.objects.get(location) else { return None };
-        if metadata.tombstone {
-            return None;
-        }
-        let mut values = Vec::new();
-        for file in &metadata.files {
-            if let Some(Object::Data(rows)) = inner.objects.get(file) {
-                values.extend(rows.iter().map(|row| row.value));
-            }
-        }
+        let seen = self.read(target).filter(|seen| !seen.tombstone)?;
+        let id = seen.columns.iter().position(|column| column == "id");
+        let number = |row: &Vec<Option<String>>| row.get(id?)?.as_ref()?.parse::<u64>().ok();
+        let mut values: Vec<u64> = seen.rows.iter().filter_map(number).collect();
         values.sort_unstable();
         Some(values)
     }
@@ -175,140 +225,84 @@ impl World {
     /// What stands under a target's name.
     #[must_use]
     pub fn points_at(&self, target: &TableName) -> Option<String> {
-        self.lock().catalog.get(&(ConnectionName::from(LAKE), target.clone())).cloned()
+        self.lock().catalog.get(&in_lake(target)).cloned()
     }
 
-    /// Puts a table of somebody else under a name, or another version of the one that stands there.
-    pub fn point(&self, target: &TableName, uuid: TableUuid, location: &str) {
-        let mut inner = self.lock();
-        let metadata = Metadata { uuid, files: Vec::new(), tombstone: false, hash: Hash256::of(location.as_bytes()) };
-        inner.objects.insert(location.to_owned(), Object::Metadata(metadata));
-        inner.catalog.insert((ConnectionName::from(LAKE), target.clone()), location.to_owned());
+    /// Every object that a reader of the target may read, its metadata file among them.
+    #[must_use]
+    pub fn reachable(&self, target: &TableName) -> BTreeSet<String> {
+        self.lock().reachable(&in_lake(target))
     }
 
     /// The numbers of a source, sorted.
     #[must_use]
     pub fn source(&self, table: &TableName) -> Vec<u64> {
         let inner = self.lock();
-        let mut values: Vec<u64> =
-            inner.sources.get(table).into_iter().flatten().flat_map(|one| one.values.clone()).collect();
+        let files = inner.sources.get(table).and_then(Source::files).unwrap_or_default();
+        let mut values: Vec<u64> = files.iter().flat_map(|one| one.values.clone()).collect();
         values.sort_unstable();
         values
+    }
+
+    /// What the recipe makes of a dataset's newest version; rows sorted.
+    #[must_use]
+    pub fn transformed(&self, dataset: &TableName, recipe: &Recipe) -> Option<Contents> {
+        let inner = self.lock();
+        let source = inner.sources.get(dataset)?;
+        let (columns, rows) = source.rows(source.versions().len().checked_sub(1)?);
+        Some(recipe.apply(&columns, &rows))
+    }
+
+    /// How many versions a dataset has had.
+    #[must_use]
+    pub fn versions(&self, dataset: &TableName) -> usize {
+        self.lock().sources.get(dataset).map_or(0, |source| source.versions().len())
     }
 
     /// How often a call was made.
     #[must_use]
     pub fn calls(&self, call: Call) -> u64 {
-        self.lock().calls.get(&call).copied().unwrap_or_default()
+        self.lock().calls(call)
     }
 
     /// Locations of everything in the object store.
     #[must_use]
     pub fn objects(&self) -> Vec<String> {
-        self.lock().objects.keys().cloned().collect()
+        self.lock().store.locations()
     }
 
-    /// Every call so far with its outcome.
+    /// Every call so far with its time and outcome.
     #[must_use]
     pub fn trace(&self) -> Vec<String> {
-        self.lock().trace.clone()
+        self.lock().trace().to_vec()
+    }
+
+    /// Every change so far, as somebody outside would have seen it.
+    #[must_use]
+    pub fn happenings(&self) -> Vec<Happening> {
+        self.lock().record.happenings().to_vec()
     }
 
     /// What a node did and must never do.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {
-        self.lock().violations.clone()
+        self.lock().record.violations().to_vec()
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How often each kind of thing went wrong, counted when it took effect.
+    #[must_use]
+    pub fn inflicted(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().faults.inflicted().clone()
+    }
+
+    /// How often situations came up that a run over many seeds should see.
+    #[must_use]
+    pub fn marks(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().record.marks().clone()
     }
 
     /// How long the next call takes.
     pub(super) fn duration(&self) -> Duration {
-        Duration::from_micros(self.lock().random.next_u64() % LONGEST_CALL_MICROS)
-    }
-}
-
-impl Inner {
-    /// Counts a call; what goes wrong with it.
-    pub(super) fn enter(&mut self, call: Call, table: Option<&TableName>) -> Option<Effect> {
-        *self.calls.entry(call).or_default() += 1;
-        // Every fault counts the call, the first that strikes wins.
-        let mut effect = None;
-        for fault in &mut self.faults {
-            if fault.strikes(call, table) && effect.is_none() {
-                effect = Some(fault.effect.clone());
-            }
-        }
-        effect
-    }
-
-    pub(super) fn note(&mut self, line: String) {
-        self.trace.push(line);
-    }
-
-    pub(super) fn later(&mut self, late: Late) {
-        self.late.push(late);
-    }
-
-    /// Creates an object; it must be new, unless it is the same again.
-    pub(super) fn create(&mut self, location: &str, object: Object) {
-        let same = match (self.objects.get(location), &object) {
-            (None, _) => true,
-            (Some(Object::Metadata(one)), Object::Metadata(other)) => one == other,
-            (Some(_), _) => false,
-        };
-        if !same {
-            self.violations.push(format!("{location} was written twice"));
-        }
-        self.objects.insert(location.to_owned(), object);
-    }
-
-    /// Changes what a name points at, if it points at what is expected; whether it did.
-    pub(super) fn change_name(&mut self, late: &Late) -> bool {
-        if self.catalog.get(&late.name) != late.expected.as_ref() {
-            return false;
-        }
-        match &late.location {
-            Some(location) => {
-                if !matches!(self.objects.get(location), Some(Object::Metadata(_))) {
-                    self.violations.push(format!("{location} is published and does not exist"));
-                }
-                self.catalog.insert(late.name.clone(), location.clone());
-            }
-            None => {
-                self.catalog.remove(&late.name);
-            }
-        }
-        true
-    }
-
-    pub(super) fn grow(&mut self, table: &TableName, values: &[u64]) {
-        let files = self.sources.entry(table.clone()).or_default();
-        let number = files.len();
-        let rows = values.len() as u64;
-        let file = SourceFile {
-            path: format!("part-{number:05}"),
-            bytes: 64 << 20,
-            modified_nanos: 1_800_000_000_000_000_000,
-            version: format!("{number}"),
-            partition: Vec::new(),
-            rows: Some(rows),
-            row_groups: vec![rows],
-        };
-        files.push(SourceTable { file, values: values.to_vec() });
-    }
-
-    /// Changes a staged file of a migration.
-    pub(super) fn damage(&mut self, files: &[String]) {
-        for file in files {
-            if let Some(Object::Data(rows)) = self.objects.get_mut(file)
-                && let Some(row) = rows.first_mut()
-            {
-                row.value ^= 1 << 40;
-                return;
-            }
-        }
+        self.lock().duration()
     }
 }
