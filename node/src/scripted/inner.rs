@@ -49,9 +49,10 @@ struct Late {
 #[derive(Debug)]
 pub(super) struct Inner {
     random: ChaCha8Rng,
-    /// The world's time at `anchor`.
+    /// The world's time at `anchor`, which is when it was looked at first: a world may be made outside of the runtime whose
+    /// time it follows.
     base: Duration,
-    anchor: Instant,
+    anchor: Option<Instant>,
     latest: Duration,
     pub(super) sources: Sources,
     pub(super) store: Store,
@@ -71,7 +72,7 @@ impl Inner {
         Self {
             random: ChaCha8Rng::seed_from_u64(seed ^ 0x77_6f72_6c64),
             base: Duration::ZERO,
-            anchor: Instant::now(),
+            anchor: None,
             latest: Duration::ZERO,
             sources: Sources::new(),
             store: Store::default(),
@@ -88,15 +89,15 @@ impl Inner {
 
     /// The world's time.
     pub(super) fn now(&mut self) -> Duration {
-        let now = self.base + self.anchor.elapsed();
+        let now = self.base + self.anchor.get_or_insert_with(Instant::now).elapsed();
         self.latest = self.latest.max(now);
         now
     }
 
-    /// Time goes on from where it was, by the clock of the runtime that this is called in.
+    /// Time goes on from where it was, by the clock of the runtime that looks at it next.
     pub(super) fn go_on(&mut self) {
         self.base = self.latest;
-        self.anchor = Instant::now();
+        self.anchor = None;
     }
 
     /// How long the next call takes.

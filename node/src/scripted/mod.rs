@@ -21,6 +21,8 @@ mod rows;
 mod source;
 mod store;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod weather;
 mod world;
 

@@ -58,7 +58,8 @@ fn in_lake(target: &TableName) -> Name {
 
 /// What is set up, and what goes wrong.
 impl World {
-    /// An empty world; how long calls take, and when it storms, follows from `seed`. Its time begins now.
+    /// An empty world; how long calls take, and when it storms, follows from `seed`. Its time begins when it is first
+    /// looked at.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(Inner::new(seed))))
@@ -153,8 +154,8 @@ impl World {
         self.lock().now()
     }
 
-    /// Time goes on from where it was, by the clock of the runtime that this is called in: for worlds whose nodes start
-    /// again in a new runtime, the time of which begins anew.
+    /// Time goes on from where it was, by the clock of the runtime that looks at it next: for worlds whose nodes start again
+    /// in a new runtime, the time of which begins anew.
     pub fn go_on(&self) {
         self.lock().go_on();
     }

@@ -12,4 +12,5 @@ mod quarantine;
 mod requests;
 mod same_seed;
 mod site;
+mod weather;
 mod whole;
