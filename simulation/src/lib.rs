@@ -18,6 +18,7 @@ compile_error!(
 mod client;
 #[allow(dead_code, reason = "what a seed does with the world is for its plan to say")]
 mod clock;
+pub mod crash_points;
 mod entering;
 #[allow(dead_code, reason = "what a seed does with the world is for its plan to say")]
 mod fleet;

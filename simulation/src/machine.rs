@@ -136,7 +136,7 @@ impl Machine {
 
     /// What the next start of the node has of the world.
     fn env(&self) -> Env {
-        let inner = self.host.env(Arc::new(ScriptedPlane::new(self.world.clone())));
+        let inner = self.host.env(Arc::new(ScriptedPlane::at(self.world.clone(), self.number)));
         let clock = self.clock.clone();
         let (network, fabrics): (Arc<dyn Network>, Arc<dyn Fabrics>) = match &self.net {
             Net::Messages(_) => (inner.network.clone(), inner.fabrics.clone()),

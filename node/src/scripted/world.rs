@@ -284,6 +284,12 @@ impl World {
         self.lock().record.happenings().to_vec()
     }
 
+    /// The changes from this place of the log on.
+    #[must_use]
+    pub fn happenings_since(&self, place: usize) -> Vec<Happening> {
+        self.lock().record.happenings().get(place..).unwrap_or_default().to_vec()
+    }
+
     /// What a node did and must never do.
     #[must_use]
     pub fn violations(&self) -> Vec<String> {

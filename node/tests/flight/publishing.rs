@@ -225,6 +225,21 @@ fn unknown_answers_while_taking_back_are_looked_up() {
 }
 
 #[test]
+fn a_tombstone_that_the_catalog_keeps_is_taken_away_later() {
+    simulate(async {
+        let site = Site::with_tables(&["a"], 2, 3).await;
+        site.apply(&policy("")).await;
+        site.until_committed().await;
+        site.act("rollback", "a").await;
+        site.until_phase("a", Phase::RolledBack).await;
+        site.world.fault(Fault::once(Call::Replace, Effect::Conflict));
+        site.until("released", |state| state.migrations().values().all(|one| one.tombstone.is_none())).await;
+        assert_eq!(site.world.points_at(&table("a")), None, "the name is free");
+        assert_eq!(site.world.calls(Call::Replace), 3);
+    });
+}
+
+#[test]
 fn a_target_that_was_changed_since_is_not_withdrawn() {
     simulate(async {
         let site = Site::with_tables(&["a"], 2, 3).await;

@@ -59,7 +59,7 @@ fn every_kind_of_weather_takes_effect_and_passes_without_damage() {
             let recipe = recipe();
             let site = site(&recipe).await;
             let from = site.world.now();
-            site.world.storm(Storm { weather, per_mille: 600, from, until: from + STORM, table: None });
+            site.world.storm(Storm { weather, per_mille: 1000, from, until: from + STORM, table: None });
             site.apply(&policy(&recipe.spec())).await;
             until_published(&site).await;
             assert_transformed(&site, &recipe);

@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use skein_simulation::{Disks, hunt};
+use skein_simulation::{Disks, crash_points, hunt};
 
 /// A fleet of real nodes in virtual time: one seed is one history.
 #[derive(Parser)]
@@ -40,6 +40,8 @@ enum Act {
     },
     /// Hunts known-bad variants of the nodes: how many seeds it takes to catch each.
     Hunt(hunt::Arguments),
+    /// Crashes a machine at each point of publishing and taking back, with each fault of the catalog.
+    CrashPoints(crash_points::Arguments),
     /// Runs many seeds, each twice, each time in a process of its own.
     Run {
         /// How many.
@@ -58,6 +60,7 @@ fn main() -> Result<ExitCode> {
             replay(seed, tape, log, if lying_disks { Disks::Lying } else { Disks::Honest })
         }
         Act::Hunt(arguments) => hunt::main(arguments),
+        Act::CrashPoints(arguments) => crash_points::main(&arguments),
         Act::Run { seeds, from } => many(from, seeds),
     }
 }

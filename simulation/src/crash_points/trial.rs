@@ -46,15 +46,8 @@ pub(super) enum CatalogFault {
 }
 
 impl CatalogFault {
-    pub(super) const ALL: [Self; 7] = [
-        Self::None,
-        Self::Conflict,
-        Self::Unavailable,
-        Self::AnswerLost,
-        Self::RequestLost,
-        Self::Late,
-        Self::Slow,
-    ];
+    pub(super) const ALL: [Self; 7] =
+        [Self::None, Self::Conflict, Self::Unavailable, Self::AnswerLost, Self::RequestLost, Self::Late, Self::Slow];
 
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -114,11 +114,7 @@ pub(super) struct Tripwire {
 }
 
 impl Tripwire {
-    async fn pass<T>(
-        &self,
-        call: Call,
-        act: impl Future<Output = Result<T, Failure>> + Send,
-    ) -> Result<T, Failure> {
+    async fn pass<T>(&self, call: Call, act: impl Future<Output = Result<T, Failure>> + Send) -> Result<T, Failure> {
         let number = self.trip.enter(call);
         if self.trip.trips(number.map(Point::Before)) {
             return pending().await;

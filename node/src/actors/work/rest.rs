@@ -2,10 +2,11 @@
 //!
 //! Failures here end nothing and are recorded nowhere: the work is done later.
 
-use skein_protocol::data_plane::{CollectRequest, ReplaceRequest};
+use skein_protocol::data_plane::{CollectRequest, ReplaceRequest, Replaced};
 use skein_protocol::defects::{self, Defect};
 use skein_protocol::ids::StageNo;
 use skein_protocol::ledger::Entry;
+use skein_protocol::problem::{Code, Problem};
 
 use super::super::job::{End, JobError, sort};
 use super::Worker;
@@ -21,12 +22,26 @@ impl Worker {
                 expected: tombstone.location.clone(),
                 replacement: None,
             };
-            // If something else stands there by now, the tombstone is gone already.
-            if let Err(failure) = self.core.act(|plane| plane.replace(request)).await {
-                return Ok(End::Later(failure.problem));
+            match self.core.act(|plane| plane.replace(request)).await {
+                // Some catalogs refuse a change for their own reasons: then it stands there as before.
+                Ok(Replaced::Differs { found: Some(found) }) if found == tombstone.location => {
+                    return Ok(End::Later(self.still_there(&found)));
+                }
+                // If something else stands there by now, the tombstone is gone already.
+                Ok(_) => {}
+                Err(failure) => return Ok(End::Later(failure.problem)),
             }
         }
         self.close(Entry::TombstoneReleased { fence }).await
+    }
+
+    fn still_there(&self, location: &str) -> Problem {
+        Problem::new(
+            Code::CatalogUnavailable,
+            format!("target {}", self.brief.target),
+            format!("the catalog did not take the tombstone {location} away, although nobody has changed the name"),
+            "nothing: it is tried again; look at the catalog if it goes on",
+        )
     }
 
     pub(super) async fn collect(&self) -> Result<End, JobError> {
