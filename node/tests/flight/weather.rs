@@ -8,7 +8,7 @@ use crate::site::{DAWN, Ground, Site, policy, simulate, table};
 use std::time::Duration;
 
 /// Storms last this long from the beginning.
-const STORM: Duration = Duration::from_secs(20);
+const STORM: Duration = Duration::from_secs(5);
 /// An operator looks after migrations that stand still this often.
 const ROUNDS: usize = 200;
 
