@@ -180,9 +180,10 @@ fn what_was_asked_for_while_nobody_took_work_is_taken_by_the_first_who_does_agai
     for node in [A, B, C] {
         scenario.fact(Entry::DrainRequested { node, drain: true, reason: String::new() });
     }
+    let gone = expired(&scenario, &[A], false);
+    scenario.fact(gone);
     let id = scenario.policy("p", &["t"], |_| {})[0];
-    let asked = scenario.migration(id).owner;
-    assert_eq!(scenario.state.member(asked), None, "the node that was asked has no session");
+    assert_eq!(scenario.migration(id).owner, A, "the node that was asked, and that has no session");
     let epoch = scenario.migration(id).epoch;
     scenario.fact(Entry::DrainRequested { node: B, drain: false, reason: String::new() });
     assert_eq!((scenario.migration(id).owner, scenario.migration(id).epoch), (B, epoch.next()));
