@@ -23,6 +23,8 @@ use skein_protocol::hash::Hash256;
 use skein_protocol::ids::ConnectionName;
 use skein_protocol::machine::publishing::TOMBSTONE_MILLIS;
 
+use crate::checks::Checks;
+
 /// Where the API listens, unless configured: this machine alone.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7400";
 /// Working memory of a batch, unless configured: with two slots a node stays under a gigabyte.
@@ -59,6 +61,8 @@ pub struct Config {
     pub fleet: Option<FleetConfig>,
     /// Whom the node tells when something needs a person.
     pub alerts: Option<AlertConfig>,
+    /// Which invariants it checks.
+    pub checks: Checks,
     /// The version of the program that runs the node, as the fleet sees it; no file says it.
     pub version: String,
 }
@@ -105,6 +109,7 @@ impl Config {
             connection_limits: BTreeMap::new(),
             fleet: None,
             alerts: None,
+            checks: Checks::default(),
             version: PROGRAM_VERSION.to_owned(),
         }
     }

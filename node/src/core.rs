@@ -22,6 +22,7 @@ use skein_protocol::problem::{Code, Problem};
 use tokio::time::{sleep, timeout};
 
 use crate::actors::Door;
+use crate::checks::Broken;
 use crate::config::Config;
 use crate::env::Env;
 use crate::fleet::Fleet;
@@ -43,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) ledger: Ledger<State>,
     pub(crate) node: NodeId,
     pub(crate) metrics: Metrics,
+    /// Invariants that did not hold.
+    pub(crate) broken: Arc<Broken>,
     pub(crate) fleet: Fleet,
     /// What this node proves to others.
     pub(crate) identity: Arc<Identity>,
@@ -89,7 +92,14 @@ pub(crate) enum DocumentError {
 }
 
 impl Core {
-    pub(crate) fn new(env: Env, config: Config, ledger: Ledger<State>, standing: Credentialed, fleet: Fleet) -> Self {
+    pub(crate) fn new(
+        env: Env,
+        config: Config,
+        ledger: Ledger<State>,
+        standing: Credentialed,
+        fleet: Fleet,
+        broken: Arc<Broken>,
+    ) -> Self {
         let Credentialed { identity, authority, first_peers } = standing;
         Self {
             node: ledger.boot().node,
@@ -98,6 +108,7 @@ impl Core {
             config,
             ledger,
             metrics: Metrics::default(),
+            broken,
             fleet,
             identity,
             authority,

@@ -13,6 +13,7 @@ compile_error!(
 mod actors;
 pub mod alert;
 pub mod api;
+pub mod checks;
 pub mod config;
 mod core;
 pub mod env;

@@ -10,12 +10,14 @@ use std::time::Duration;
 use axum::Router;
 use skein_protocol::api::Status;
 use skein_protocol::ids::NodeId;
+use skein_protocol::invariant::Violation;
 use skein_protocol::ledger::State;
 use tokio::time::timeout;
 
 use crate::actors::{Task, Tree, TreeError};
 use crate::alert::Alerts;
 use crate::api::{self, Server, TOKEN_FILE};
+use crate::checks::Broken;
 use crate::config::Config;
 use crate::core::{Core, Credentialed};
 use crate::env::Env;
@@ -103,7 +105,9 @@ impl Node {
                 Peers::through(fabric.map_err(|source| NodeError::Fabric { at: listen, source })?)
             }
         };
-        let ledger = match Ledger::<State>::open_with(&env, LedgerConfig::default(), peers.clone()).await {
+        let broken = Arc::new(Broken::default());
+        let witness = config.checks.witness(&broken);
+        let ledger = match Ledger::<State>::open_watched(&env, LedgerConfig::default(), peers.clone(), witness).await {
             Ok(ledger) => ledger,
             Err(error) => {
                 let lost = matches!(error, LedgerError::DoesNotOpen { .. } | LedgerError::Damaged { .. });
@@ -119,7 +123,7 @@ impl Node {
         };
         let part = config.fleet.clone().unwrap_or_default();
         let fleet = Fleet::new(ledger.boot().node, part, peers, inbox, config.slots);
-        let core = Arc::new(Core::new(env, config, ledger, standing, fleet));
+        let core = Arc::new(Core::new(env, config, ledger, standing, fleet, broken));
         switchboard.connect(&core);
         Ok(Opened::Node(core))
     }
@@ -262,6 +266,12 @@ impl NodeHandle {
     #[must_use]
     pub fn stats(&self) -> NodeStats {
         self.core.metrics.stats()
+    }
+
+    /// Invariants that did not hold since this start (the first hundred); empty unless the node checks them.
+    #[must_use]
+    pub fn violations(&self) -> Vec<Violation> {
+        self.core.broken.kept()
     }
 
     /// Looks at the ledger's state.

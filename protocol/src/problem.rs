@@ -93,6 +93,7 @@ codes! {
     /** No node that holds the certificate authority can be reached. */ AuthorityUnavailable = "AUTHORITY_UNAVAILABLE",
     /** A frame from the network is malformed or too large. */ FrameInvalid = "FRAME_INVALID",
     /** A connection fails again and again; work on it rests for a while. */ ConnectionResting = "CONNECTION_RESTING",
+    /** Something that must always be true was found not to be. */ InvariantBroken = "INVARIANT_BROKEN",
 }
 
 impl fmt::Display for Code {

@@ -15,6 +15,7 @@ compile_error!(
      replaces that; without it one seed does not give one schedule"
 );
 
+pub mod auditor;
 mod client;
 #[allow(dead_code, reason = "what a seed does with the world is for its plan to say")]
 mod clock;

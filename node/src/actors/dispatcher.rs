@@ -122,7 +122,9 @@ impl DispatcherState {
         let mut decision = if self.core.may_act() {
             self.core.ledger.read(|state| {
                 let ours = |migration: &skein_protocol::ledger::Migration| {
-                    migration.owner == self.core.node && !self.held.contains(&migration.id)
+                    migration.owner == self.core.node
+                        && !self.held.contains(&migration.id)
+                        && !self.core.broken.holds_up(migration.id)
                 };
                 schedule::decide(state, &self.running, &limits, now, ours)
             })

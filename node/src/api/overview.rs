@@ -120,6 +120,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
         voters: core.ledger.raft_view().voters.len() as u64,
         quorum: fleet_source::has_quorum(core),
         age_millis: fleet_source::age_millis(core),
+        invariants_broken: core.broken.count(),
         ..Scrape::default()
     };
     core.ledger.read_at(|index, state| {

@@ -18,6 +18,7 @@ use super::{
     Config, ConfigError, DEFAULT_BATCH_MEMORY_BYTES, DEFAULT_LISTEN, MAX_SLOTS, MAX_TOMBSTONE_SECONDS,
     MIN_BATCH_MEMORY_BYTES, NamedToken, PROGRAM_VERSION,
 };
+use crate::checks::Checks;
 
 /// Most characters of a connection's or token's name.
 const MAX_NAME_CHARS: usize = 63;
@@ -42,6 +43,13 @@ struct NodeSection {
 struct LimitsSection {
     #[serde(default)]
     connections: BTreeMap<ConnectionName, u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChecksSection {
+    #[serde(default)]
+    invariants: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +94,7 @@ pub fn parse(
     let connection_limits = limits(sections.limits, &connections, &mut errors);
     let fleet = fleet(sections.fleet, &mut errors);
     let alerts = alerts(sections.alerts, &mut errors);
+    let checks = checks(sections.checks, &mut errors);
     let config = Config {
         listen: listen(node.listen.as_deref(), &mut errors),
         data_dir: data_dir(node.data_dir, &mut errors),
@@ -97,6 +106,7 @@ pub fn parse(
         connection_limits,
         fleet,
         alerts,
+        checks,
         version: PROGRAM_VERSION.to_owned(),
     };
     if errors.is_empty() { Ok(config) } else { Err(errors) }
@@ -111,6 +121,7 @@ struct Sections {
     limits: Option<Value>,
     fleet: Option<Value>,
     alerts: Option<Value>,
+    checks: Option<Value>,
 }
 
 impl Sections {
@@ -124,12 +135,13 @@ impl Sections {
                 Some("limits") => sections.limits = Some(value),
                 Some("fleet") => sections.fleet = Some(value),
                 Some("alerts") => sections.alerts = Some(value),
+                Some("checks") => sections.checks = Some(value),
                 _ => {
                     let key = key.as_str().unwrap_or("a key that is no text");
                     errors.push(ConfigError::new(
                         key,
                         "there is no such section",
-                        "write node, fleet, connections, limits, tokens or alerts",
+                        "write node, fleet, connections, limits, tokens, alerts or checks",
                     ));
                 }
             }
@@ -194,6 +206,17 @@ fn limits(
         }
     }
     limits
+}
+
+/// `checks: {invariants: full}`.
+fn checks(value: Option<Value>, errors: &mut Vec<ConfigError>) -> Checks {
+    let ChecksSection { invariants } = section(value, "checks", errors).unwrap_or_default();
+    let Some(named) = invariants else { return Checks::default() };
+    Checks::named(&named).unwrap_or_else(|| {
+        let why = format!("{named:?} is none of the levels");
+        errors.push(ConfigError::new("checks.invariants", why, "write off, entries or full"));
+        Checks::default()
+    })
 }
 
 /// Every path of a connection is absolute and says where it leads.

@@ -114,3 +114,12 @@ fn broken_yaml_is_told_with_its_line() {
     assert!(parse("[]", 1, &lookup).is_err());
     assert!(parse("", 1, &lookup).is_err());
 }
+
+#[test]
+fn the_invariants_that_a_node_checks_are_read() {
+    let with = |level: &str| parse(&format!("node: {{ dataDir: /d }}\nchecks: {{ invariants: {level} }}"), 1, &lookup);
+    assert_eq!(with("full").unwrap().checks, Checks::Full);
+    assert_eq!(with("entries").unwrap().checks, Checks::Entries);
+    assert_eq!(with("off").unwrap().checks, Checks::Off);
+    assert!(with("often").unwrap_err()[0].to_string().starts_with("checks.invariants:"));
+}

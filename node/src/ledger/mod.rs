@@ -22,6 +22,7 @@ mod proposer;
 mod raft;
 mod store;
 mod subscription;
+mod witness;
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use skein_protocol::ledger::fold::Fold;
 use store::Store;
 pub use subscription::{Applied, Notice, Subscription};
 use tokio::sync::watch;
+pub use witness::Witness;
 
 use crate::env::Env;
 
@@ -103,7 +105,20 @@ impl<F: Fold> Ledger<F> {
     /// # Errors
     /// As for [`Ledger::open`].
     pub async fn open_with(env: &Env, config: LedgerConfig, peers: Arc<Peers>) -> Result<Self, LedgerError> {
-        Ok(Self(Arc::new(opening::open(env, config, peers).await?)))
+        Self::open_watched(env, config, peers, None).await
+    }
+
+    /// The same, with somebody who looks at every applied proposal, those of earlier starts that are replayed too.
+    ///
+    /// # Errors
+    /// As for [`Ledger::open`].
+    pub async fn open_watched(
+        env: &Env,
+        config: LedgerConfig,
+        peers: Arc<Peers>,
+        witness: Option<Box<dyn Witness<F>>>,
+    ) -> Result<Self, LedgerError> {
+        Ok(Self(Arc::new(opening::open(env, config, peers, witness).await?)))
     }
 
     /// Proposes `entry` for `actor`; waits until it is durable and applied. Its index and the fold's answer.

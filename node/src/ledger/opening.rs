@@ -20,7 +20,7 @@ use super::funnel::Funnel;
 use super::proposer::{Proposer, Way};
 use super::raft::{LogStore, Machine, Network, Types, View};
 use super::store::{Store, Stored, Write};
-use super::{Blobs, Boot, Inner, LedgerConfig, LedgerError, LedgerMetrics, Peers};
+use super::{Blobs, Boot, Inner, LedgerConfig, LedgerError, LedgerMetrics, Peers, Witness};
 use crate::env::Env;
 
 /// A leader tells its peers that it lives this often. openraft also gives an append so long: a slow sync must fit in.
@@ -44,10 +44,15 @@ struct Identity {
 }
 
 /// Opens or founds a ledger.
-pub(super) async fn open<F: Fold>(env: &Env, config: LedgerConfig, peers: Arc<Peers>) -> Result<Inner<F>, LedgerError> {
+pub(super) async fn open<F: Fold>(
+    env: &Env,
+    config: LedgerConfig,
+    peers: Arc<Peers>,
+    witness: Option<Box<dyn Witness<F>>>,
+) -> Result<Inner<F>, LedgerError> {
     let metrics = Arc::new(LedgerMetrics::default());
     let (store, stored) = Store::open(env, &config.name, metrics.clone()).await?;
-    let opened = start(env, &config, (store.clone(), &stored), metrics, peers).await;
+    let opened = start(env, &config, (store.clone(), &stored), metrics, peers, witness).await;
     if opened.is_err() {
         // The reason for the refusal is worth more than a failure to close.
         let _ = store.close().await;
@@ -61,12 +66,13 @@ async fn start<F: Fold>(
     (store, stored): (Store, &Stored),
     metrics: Arc<LedgerMetrics>,
     peers: Arc<Peers>,
+    witness: Option<Box<dyn Witness<F>>>,
 ) -> Result<Inner<F>, LedgerError> {
     let log = LogStore::<F>::new(store.clone(), stored)?;
     let mut boot = identify(env, &store, stored, log.is_pristine()).await?;
     let snapshot = store.snapshot().await?;
     let view = {
-        let load = move || View::<F>::new(snapshot.as_ref());
+        let load = move || View::<F>::new(snapshot.as_ref(), witness);
         Arc::new(env.blocking.call(load).await??)
     };
     let machine =

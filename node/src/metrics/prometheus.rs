@@ -38,6 +38,8 @@ pub struct Scrape {
     pub quorum: bool,
     /// Milliseconds since this node knew that it is up to date.
     pub age_millis: u64,
+    /// Invariants that did not hold.
+    pub invariants_broken: u64,
 }
 
 /// The media type of the text.
@@ -90,6 +92,7 @@ pub fn render(scrape: &Scrape) -> String {
         ("batches_lent_total", "Batches that other nodes ran for it.", node.batches_lent),
         ("batches_borrowed_total", "Batches that it ran for other nodes.", node.batches_borrowed),
         ("documents_fetched_total", "Documents copied to this voter afterwards.", node.documents_fetched),
+        ("invariants_broken_total", "Invariants that did not hold.", scrape.invariants_broken),
         ("ledger_syncs_total", "fsync calls of the ledger's storage.", ledger.syncs),
         ("ledger_written_bytes_total", "Bytes written to the ledger's storage.", ledger.written_bytes),
         ("ledger_commits_total", "Durable commits.", ledger.commits),

@@ -13,7 +13,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use request::{Action, Answer, Listed, Request, Seen};
+pub use request::{Action, Answer, Listed, Request, Seen, line};
 use request::{Asked, Outcome};
 use story::Story;
 

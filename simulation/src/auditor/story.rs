@@ -53,7 +53,7 @@ impl Story {
             return Vec::new();
         }
         let before = std::mem::replace(&mut self.visible, seen.clone());
-        let found = match (before, seen) {
+        match (before, seen) {
             (Some(before), Some(seen)) if before.location == seen.location => {
                 vec![format!("{ROWS}: {at:?}: what {target} shows changed, and its table is the same")]
             }
@@ -67,8 +67,7 @@ impl Story {
             }
             (None, Some(seen)) => self.appears(target, at, &seen, asked),
             (None, None) => Vec::new(),
-        };
-        found
+        }
     }
 
     fn disappears(&mut self, target: &str, at: Duration, asked: &BTreeMap<u64, Asked>) -> Vec<String> {
@@ -95,8 +94,7 @@ impl Story {
             _ => format!("question {id}"),
         };
         let opens = |asked: &Asked| asked.at <= at && asked.opens(target) && asked.may_be_done();
-        let reason =
-            asked.iter().find(|(id, asked)| opens(asked) && !self.opened.contains(&label(**id, asked)));
+        let reason = asked.iter().find(|(id, asked)| opens(asked) && !self.opened.contains(&label(**id, asked)));
         match reason {
             Some((id, asked)) => {
                 self.opened.insert(label(*id, asked));
@@ -134,12 +132,16 @@ impl Story {
         let spare = |id: &u64| {
             let back = asked[id].takes_back(target);
             asked.iter().any(|(other, one)| {
-                one.may_be_done() && !self.used.contains(other) && (if back { one.takes_back(target) } else { one.opens(target) })
+                one.may_be_done()
+                    && !self.used.contains(other)
+                    && (if back { one.takes_back(target) } else { one.opens(target) })
             })
         };
         let lies = refused.filter(|id| !spare(id));
-        lies.map(|id| format!("{KEPT}: {target} changed, and the only request for that, {:?}, was refused", asked[id].request))
-            .collect()
+        lies.map(|id| {
+            format!("{KEPT}: {target} changed, and the only request for that, {:?}, was refused", asked[id].request)
+        })
+        .collect()
     }
 
     /// Everything has ended: what is seen fits what was asked, and what the API lists.
@@ -154,7 +156,7 @@ impl Story {
         let modified = listed.iter().flatten().any(|row| row.problem.as_deref() == Some("TARGET_MODIFIED"));
         if self.visible.is_some() && !modified {
             for back in asked.values().filter(|asked| asked.takes_back(target) && asked.is_done()) {
-                let reopened = asked.values().any(|other| other.opens(target) && other.may_follow(back) && !is_older(other, back));
+                let reopened = asked.values().any(|other| other.opens(target) && other.may_follow(back));
                 if !reopened {
                     complaints.push(format!(
                         "{KEPT}: {at:?}: {target} is visible, and {:?} was done at {:?}",
@@ -165,7 +167,8 @@ impl Story {
             }
         }
         let submitted = asked.values().any(|asked| {
-            asked.is_done() && matches!(&asked.request, Request::Submit { targets, .. } if targets.iter().any(|one| one == target))
+            asked.is_done()
+                && matches!(&asked.request, Request::Submit { targets, .. } if targets.iter().any(|one| one == target))
         });
         if let Some(rows) = listed.filter(|_| submitted) {
             complaints.extend(self.fits(target, at, &rows, asked));
@@ -185,31 +188,34 @@ impl Story {
             let seen = if self.visible.is_some() { "is visible" } else { "is not visible" };
             complaints.push(format!("{ENDS}: {at:?}: {target} {seen}, and is listed as {phases:?}"));
         }
-        let was_asked = |wanted: &dyn Fn(&Request) -> bool| asked.values().any(|asked| asked.may_be_done() && wanted(&asked.request));
+        let was_asked = |wanted: &dyn Fn(&Request) -> bool| {
+            asked.values().any(|asked| asked.may_be_done() && wanted(&asked.request))
+        };
         for row in rows {
             let fits = match row.phase.as_str() {
                 "committed" => true,
-                "rolled_back" => was_asked(&|request| matches!(request, Request::Act(Action::Rollback, one) if one == target)),
+                "rolled_back" => {
+                    was_asked(&|request| matches!(request, Request::Act(Action::Rollback, one) if one == target))
+                }
                 "cancelled" => was_asked(&|request| ends(request, target)) || generations(target, asked) > 1,
                 "quarantined" => row.problem.is_some(),
                 "paused" => row.problem.is_some(),
-                "approval" => was_asked(&|request| matches!(request, Request::Submit { approval: true, targets, .. } if targets.iter().any(|one| one == target))),
+                "approval" => was_asked(
+                    &|request| matches!(request, Request::Submit { approval: true, targets, .. } if targets.iter().any(|one| one == target)),
+                ),
                 // It waits for another policy, which does not get through by itself.
                 "ready" => true,
                 _ => false,
             };
             if !fits {
                 let (phase, problem) = (&row.phase, &row.problem);
-                complaints.push(format!("{ENDS}: {at:?}: {target} is {phase} in the end ({problem:?}), and nothing says why"));
+                complaints.push(format!(
+                    "{ENDS}: {at:?}: {target} is {phase} in the end ({problem:?}), and nothing says why"
+                ));
             }
         }
         complaints
     }
-}
-
-/// Whether `other` was done before `back` was asked for.
-fn is_older(other: &Asked, back: &Asked) -> bool {
-    other.done_by().is_some_and(|by| by < back.at)
 }
 
 /// Different documents that were submitted for a target.
@@ -247,7 +253,9 @@ fn is_approved(target: &str, at: Duration, seen: &Seen, asked: &BTreeMap<u64, As
         _ => None,
     });
     plans.flatten().any(|(migration, plan, _)| {
-        let (Ok(migration), Ok(plan)) = (migration.parse::<MigrationId>(), plan.parse::<Hash256>()) else { return false };
+        let (Ok(migration), Ok(plan)) = (migration.parse::<MigrationId>(), plan.parse::<Hash256>()) else {
+            return false;
+        };
         (1..=MOST_RUNS).any(|run| TableUuid::derive(migration, Run(run), &plan).to_string() == seen.uuid)
     })
 }

@@ -21,7 +21,7 @@ use super::{Batch, Entry, LogId, StorageError, Types};
 use crate::env::Blocking;
 use crate::ledger::store::{Store, StoredSnapshot, Write};
 use crate::ledger::subscription::{Applied, Notices};
-use crate::ledger::{LedgerError, LedgerMetrics};
+use crate::ledger::{LedgerError, LedgerMetrics, Witness};
 
 type Meta = SnapshotMeta<u64, BasicNode>;
 
@@ -36,17 +36,24 @@ struct Held<F: Fold> {
     folded: Folded<F>,
     applied: Option<LogId>,
     membership: StoredMembership<u64, BasicNode>,
+    witness: Option<Box<dyn Witness<F>>>,
 }
 
 impl<F: Fold> View<F> {
     /// The state from a snapshot, or from nothing.
-    pub(crate) fn new(snapshot: Option<&StoredSnapshot>) -> Result<Self, LedgerError> {
+    pub(crate) fn new(
+        snapshot: Option<&StoredSnapshot>,
+        mut witness: Option<Box<dyn Witness<F>>>,
+    ) -> Result<Self, LedgerError> {
         let held = match snapshot {
-            None => Held { folded: Folded::default(), applied: None, membership: StoredMembership::default() },
+            None => Held { folded: Folded::default(), applied: None, membership: StoredMembership::default(), witness },
             Some(snapshot) => {
                 let decoded = decode_snapshot::<F>(snapshot);
                 let (meta, folded) = decoded.map_err(|error| LedgerError::damaged("snapshot", error))?;
-                Held { folded, applied: meta.last_log_id, membership: meta.last_membership }
+                if let Some(witness) = &mut witness {
+                    witness.replaced(folded.index(), folded.state());
+                }
+                Held { folded, applied: meta.last_log_id, membership: meta.last_membership, witness }
             }
         };
         let index = watch::Sender::new(held.folded.index());
@@ -131,6 +138,10 @@ impl<F: Fold> Machine<F> {
         let mut answers = Vec::with_capacity(batch.proposals.len());
         for proposal in &batch.proposals {
             let answer = held.folded.apply(proposal);
+            if let (Some(witness), Folding::Answered { index, answer, repeated: false }) = (&mut held.witness, &answer)
+            {
+                witness.applied(*index, proposal, answer, held.folded.state());
+            }
             if listened_to && let Folding::Answered { index, answer, repeated: false } = &answer {
                 news.push(Applied { index: *index, proposal: proposal.clone(), answer: answer.clone() });
             }
@@ -197,8 +208,14 @@ impl<F: Fold> RaftStateMachine<Types<F>> for Machine<F> {
         let frame = wire::encode(Kind::SnapshotMeta, meta).map_err(|error| failed(&error))?;
         self.store.write(Write::Snapshot { meta: frame, data }).await.map_err(|error| failed(&error))?;
         let index = folded.index();
-        *self.view.held_to_change() =
-            Held { folded, applied: meta.last_log_id, membership: meta.last_membership.clone() };
+        {
+            let mut held = self.view.held_to_change();
+            let mut witness = held.witness.take();
+            if let Some(witness) = &mut witness {
+                witness.replaced(folded.index(), folded.state());
+            }
+            *held = Held { folded, applied: meta.last_log_id, membership: meta.last_membership.clone(), witness };
+        }
         self.view.index.send_replace(index);
         self.view.notices.tell_missed();
         Ok(())

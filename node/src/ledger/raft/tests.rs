@@ -39,7 +39,7 @@ impl StoreBuilder<Types<Sum>, LogStore<Sum>, Machine<Sum>, MemoryHost> for Build
         let failed = |error| StorageIOError::read(openraft::AnyError::new(&error));
         let (store, stored) = Store::open(&env, "ledger", metrics.clone()).await.map_err(failed)?;
         let log = LogStore::new(store.clone(), &stored).map_err(failed)?;
-        let view = Arc::new(View::new(None).map_err(failed)?);
+        let view = Arc::new(View::new(None, None).map_err(failed)?);
         Ok((host, log, Machine { view, store, blocking: env.blocking.clone(), metrics }))
     }
 }
