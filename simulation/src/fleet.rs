@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -18,12 +19,18 @@ use crate::net::{FabricKind, Net};
 use crate::shim;
 use crate::tape::Tape;
 
-/// Machines of a simulated fleet: the smallest that survives a death.
-pub(crate) const MACHINES: usize = 3;
 /// Timers of tokio have this resolution, so no frame is faster.
 pub(crate) const QUANTUM: Duration = Duration::from_millis(1);
 /// Frames take from one quantum to this long.
 const MOST_LATENCY: Duration = Duration::from_millis(5);
+
+/// The machine that lives at the moment; one seed is one process, so it is one for all.
+static PRESENT: AtomicUsize = AtomicUsize::new(0);
+
+/// The machine that lives at the moment, and the microseconds since the beginning: for the log.
+pub(crate) fn present() -> (usize, u128) {
+    (PRESENT.load(Ordering::Relaxed), shim::since_start().as_micros())
+}
 
 /// How large a fleet is, and what connects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +41,6 @@ pub(crate) struct Setup {
     pub(crate) voters: usize,
     /// What travels between them.
     pub(crate) fabric: FabricKind,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self { machines: MACHINES, voters: 3, fabric: FabricKind::Messages }
-    }
 }
 
 /// The machines.
@@ -71,6 +72,7 @@ impl Fleet {
         let first = self.random.next_u32() as usize;
         for turn in 0..self.machines.len() {
             let number = (first + turn) % self.machines.len();
+            PRESENT.store(number, Ordering::Relaxed);
             self.machines[number].advance(until);
         }
         self.now = until;

@@ -17,21 +17,21 @@ compile_error!(
 
 pub mod auditor;
 mod client;
-#[allow(dead_code, reason = "what a seed does with the world is for its plan to say")]
+pub mod command;
 mod clock;
 pub mod crash_points;
 mod entering;
-#[allow(dead_code, reason = "what a seed does with the world is for its plan to say")]
 mod fleet;
 pub mod hunt;
-#[allow(dead_code, reason = "what a seed does with the world is for its plan to say")]
+pub mod kinds;
 mod machine;
+pub mod marks;
 mod net;
+mod plan;
 mod run;
-mod script;
 mod shim;
 mod tape;
 mod traced;
 
-pub use net::FabricKind;
+pub use plan::Without;
 pub use run::{Disks, Outcome, run};

@@ -331,12 +331,8 @@ async fn live(life: Life) -> String {
     let telling = async {
         while let Some(notice) = notices.next().await {
             match notice {
-                Notice::Applied(applied) => {
-                    let proposal = &applied.proposal;
-                    let entry = format!("{} {} {:?}", proposal.at_millis, proposal.actor, proposal.entry);
-                    tape.applied(machine, applied.index, &format!("{entry} -> {:?}", applied.answer));
-                }
-                Notice::Missed => tape.note(machine, "applied a snapshot"),
+                Notice::Applied(applied) => tape.applied(machine, &applied),
+                Notice::Missed => tape.skipped(machine),
             }
         }
     };

@@ -56,6 +56,11 @@ pub(crate) fn set_now(since_start: Duration) {
     NOW.store(u64::try_from(since_start.as_nanos()).expect("centuries"), Ordering::SeqCst);
 }
 
+/// Time since the beginning.
+pub(crate) fn since_start() -> Duration {
+    Duration::from_nanos(NOW.load(Ordering::SeqCst))
+}
+
 /// Milliseconds since 1970 at the beginning of every simulation.
 pub(crate) fn dawn_millis() -> u64 {
     REALTIME_START.as_secs() * 1000
