@@ -279,6 +279,11 @@ impl NodeHandle {
         self.core.ledger.read(look)
     }
 
+    /// Looks at the ledger's state and the index of the last entry in it.
+    pub fn read_at<R>(&self, look: impl FnOnce(u64, &State) -> R) -> R {
+        self.core.ledger.read_at(look)
+    }
+
     /// Follows what is applied, from now on.
     #[must_use]
     pub fn subscribe(&self) -> Subscription<State> {
