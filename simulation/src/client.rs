@@ -21,9 +21,22 @@ const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// A call.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
+    pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) body: String,
     pub(crate) key: Option<String>,
+}
+
+impl Call {
+    /// Reads something.
+    pub(crate) fn get(path: String) -> Self {
+        Self { method: Method::GET, path, body: String::new(), key: None }
+    }
+
+    /// Asks for something.
+    pub(crate) fn post(path: impl Into<String>, body: String) -> Self {
+        Self { method: Method::POST, path: path.into(), body, key: None }
+    }
 }
 
 /// What came of a call.
@@ -51,7 +64,7 @@ impl Underway {
 /// Makes a call on a machine's node; nothing if none runs there.
 pub(crate) fn call(machine: &Machine, call: Call) -> Option<Underway> {
     let (router, token) = (machine.node()?.router(), machine.token()?);
-    let request = Request::builder().method(Method::POST).uri(call.path);
+    let request = Request::builder().method(call.method).uri(call.path);
     let mut request = request.header("authorization", format!("Bearer {token}"));
     if let Some(key) = call.key {
         request = request.header("idempotency-key", key);

@@ -17,8 +17,8 @@ compile_error!(
 
 pub mod auditor;
 mod client;
-pub mod command;
 mod clock;
+pub mod command;
 pub mod crash_points;
 mod entering;
 mod fleet;

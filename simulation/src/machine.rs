@@ -214,11 +214,6 @@ impl Machine {
         }
     }
 
-    /// Whether it stands still.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.paused.is_some()
-    }
-
     /// How often each kind of fault has taken effect here.
     pub(crate) fn inflicted(&self) -> BTreeMap<&'static str, u64> {
         let mut all = self.inflicted.clone();

@@ -74,8 +74,7 @@ impl Tape {
     /// Writes an applied entry; all machines must apply the same at the same index.
     pub(crate) fn applied(&self, machine: usize, applied: &Applied<State>) {
         let (index, proposal) = (applied.index, &applied.proposal);
-        let entry =
-            format!("{} {} {:?} -> {:?}", proposal.at_millis, proposal.actor, proposal.entry, applied.answer);
+        let entry = format!("{} {} {:?} -> {:?}", proposal.at_millis, proposal.actor, proposal.entry, applied.answer);
         self.note(machine, &format!("applied {index} {entry}"));
         let hash = Hash256::of(entry.as_bytes());
         let mut inner = self.lock();

@@ -18,7 +18,7 @@ use super::publication::{By, Record};
 use super::source::Sources;
 use super::store::{Object, Store};
 
-/// Calls take up to so long, in tokio's time: enough to change places with one another.
+/// Calls take up to so long, in tokio's time, unless it is said otherwise: enough to change places with one another.
 const LONGEST_CALL_MICROS: u64 = 20_000;
 
 /// A target's name in its catalog.
@@ -49,6 +49,8 @@ struct Late {
 #[derive(Debug)]
 pub(super) struct Inner {
     random: ChaCha8Rng,
+    /// No call takes longer, while nothing makes it slow.
+    pub(super) longest_call_micros: u64,
     /// The world's time at `anchor`, which is when it was looked at first: a world may be made outside of the runtime whose
     /// time it follows.
     base: Duration,
@@ -71,6 +73,7 @@ impl Inner {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             random: ChaCha8Rng::seed_from_u64(seed ^ 0x77_6f72_6c64),
+            longest_call_micros: LONGEST_CALL_MICROS,
             base: Duration::ZERO,
             anchor: None,
             latest: Duration::ZERO,
@@ -102,7 +105,7 @@ impl Inner {
 
     /// How long the next call takes.
     pub(super) fn duration(&mut self) -> Duration {
-        Duration::from_micros(self.random.next_u64() % LONGEST_CALL_MICROS)
+        Duration::from_micros(self.random.next_u64() % self.longest_call_micros)
     }
 
     /// Counts a call; what goes wrong with it.

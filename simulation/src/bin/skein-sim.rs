@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use skein_simulation::command::{replay, report, run, shrink};
-use skein_simulation::hunt;
+use skein_simulation::{crash_points, hunt};
 
 /// A fleet of real nodes in virtual time: one seed is one history, whatever goes wrong in it.
 ///
@@ -30,6 +30,8 @@ enum Act {
     Shrink(shrink::Arguments),
     /// Writes a page about a long run.
     Report(report::Arguments),
+    /// Crashes a machine at each point of publishing and taking back, with each fault of the catalog.
+    CrashPoints(crash_points::Arguments),
     /// Lets the nodes make one known mistake after the other, and counts the seeds until it is noticed.
     Hunt(hunt::Arguments),
 }
@@ -40,6 +42,7 @@ fn main() -> Result<ExitCode> {
         Act::Replay(arguments) => replay::main(arguments),
         Act::Shrink(arguments) => shrink::main(&arguments),
         Act::Report(arguments) => report::main(&arguments),
+        Act::CrashPoints(arguments) => crash_points::main(&arguments),
         Act::Hunt(arguments) => hunt::main(arguments),
     }
 }

@@ -90,12 +90,7 @@ pub fn main(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// Runs seeds, `jobs` at once; those below `twice_below` a second time.
-fn all(
-    seeds: &[u64],
-    jobs: usize,
-    twice_below: u64,
-    mut take: impl FnMut(usize, Ended) -> Result<()>,
-) -> Result<()> {
+fn all(seeds: &[u64], jobs: usize, twice_below: u64, mut take: impl FnMut(usize, Ended) -> Result<()>) -> Result<()> {
     let (next, (tell, told)) = (AtomicU64::new(0), mpsc::channel());
     std::thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
@@ -145,7 +140,8 @@ pub(super) fn known(folder: &Path) -> Result<BTreeMap<u64, Summary>> {
 fn keeper(folder: &Path) -> Result<fs::File> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let path = folder.join(SEEDS_FILE);
-    let mut file = OpenOptions::new().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
+    let mut file =
+        OpenOptions::new().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
     // Ends a line that an earlier run may have left unfinished.
     writeln!(file)?;
     Ok(file)

@@ -13,7 +13,7 @@ pub(crate) use socket::MachineNetwork;
 
 /// What travels between the nodes of a fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FabricKind {
+pub(crate) enum FabricKind {
     /// Whole frames: quick to simulate.
     #[default]
     Messages,

@@ -74,13 +74,15 @@ pub(crate) enum Fault {
     Weather { weather: Weather, per_mille: u32 },
     /// A source changes: policy, table.
     Source { policy: usize, table: usize, change: SourceChange },
+    /// Somebody else creates a table under a target's name: policy, table.
+    Stranger { policy: usize, table: usize },
     /// A machine's program is of the version before from its next start on; it restarts.
     OtherVersion { machine: usize },
 }
 
 /// The names of all kinds that are planned here.
 #[cfg(test)]
-pub(super) const KINDS: [&str; 18] = [
+pub(super) const KINDS: [&str; 19] = [
     "crash",
     "kill",
     "mass-death",
@@ -98,11 +100,13 @@ pub(super) const KINDS: [&str; 18] = [
     "clock-drift",
     "weather",
     "source",
+    "stranger",
     "other-version",
 ];
 
 impl Fault {
     /// Its kind, as people write it.
+    #[cfg(test)]
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Crash { .. } => "crash",
@@ -122,6 +126,7 @@ impl Fault {
             Self::ClockDrift { .. } => "clock-drift",
             Self::Weather { .. } => "weather",
             Self::Source { .. } => "source",
+            Self::Stranger { .. } => "stranger",
             Self::OtherVersion { .. } => "other-version",
         }
     }
@@ -144,13 +149,16 @@ impl Fault {
             Self::MassDeath { machines } => machines.clone(),
             Self::CutOneWay { from: one, to: other } | Self::CutBothWays { one, other } => vec![*one, *other],
             Self::Links { machine, .. } => machine.iter().copied().collect(),
-            Self::Weather { .. } | Self::Source { .. } => Vec::new(),
+            Self::Weather { .. } | Self::Source { .. } | Self::Stranger { .. } => Vec::new(),
         }
     }
 
     /// Whether it ends by itself at once, so that its time is of no matter.
     pub(crate) fn is_instant(&self) -> bool {
-        matches!(self, Self::ClockStep { .. } | Self::SyncError { .. } | Self::WriteError { .. })
+        matches!(
+            self,
+            Self::ClockStep { .. } | Self::SyncError { .. } | Self::WriteError { .. } | Self::Stranger { .. }
+        )
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Without(pub BTreeSet<u32>);
 
 /// What a seed is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
+pub(crate) enum Profile {
     /// Three to five machines, ten to thirty migrations.
     Small,
     /// As small, over real QUIC.
@@ -58,7 +58,7 @@ impl Profile {
 
     /// The profile of a seed.
     #[must_use]
-    pub fn of(seed: u64) -> Self {
+    pub(crate) fn of(seed: u64) -> Self {
         match (seed % Self::LARGE_EACH, seed % Self::QUIC_EACH) {
             (0, _) => Self::Large,
             (_, 5) => Self::Quic,
@@ -74,6 +74,8 @@ pub(crate) struct Plan {
     pub(crate) fabric: FabricKind,
     /// Voters of the ledger that the fleet strives for.
     pub(crate) voters: usize,
+    /// The longest call of the data plane, when nothing goes wrong.
+    pub(crate) longest_call: Duration,
     /// When each machine comes; zero for those that are there from the beginning.
     pub(crate) arrivals: Vec<Duration>,
     pub(crate) policies: Vec<PolicyPlan>,
@@ -99,7 +101,8 @@ impl Plan {
         let fabric = if profile == Profile::Quic { FabricKind::Quic } else { FabricKind::Messages };
         let voters = if machines >= 5 { size.one_of(&[3, 5]) } else { 3 };
         let arrivals = arrivals(&mut size, machines);
-        Self { machines, fabric, voters, arrivals, policies, orders, faults }
+        let longest_call = Duration::from_millis(size.one_of(&[20, 100, 400]));
+        Self { machines, fabric, voters, longest_call, arrivals, policies, orders, faults }
     }
 
     /// All tables of all policies.
@@ -176,7 +179,10 @@ mod tests {
             let Some(first) = whole.faults.first().map(|planned| planned.number) else { continue };
             let less = Plan::of(seed, &Without(BTreeSet::from([first])));
             assert_eq!(format!("{:?}", &whole.faults[1..]), format!("{:?}", less.faults));
-            assert_eq!(format!("{:?}{:?}", whole.policies, whole.orders), format!("{:?}{:?}", less.policies, less.orders));
+            assert_eq!(
+                format!("{:?}{:?}", whole.policies, whole.orders),
+                format!("{:?}{:?}", less.policies, less.orders)
+            );
         }
     }
 

@@ -75,7 +75,16 @@ pub(super) fn orders(draw: &mut Draw, policies: &[PolicyPlan], machines: usize) 
             let table = draw.index(policy.tables.len());
             let action = draw.one_of(&["pause", "resume", "cancel", "retry", "rollback"]);
             let act = Wish::Act(action, number, table);
-            let wish = draw.one_of(&[act, act, act, act, act, Wish::Change(number), Wish::Repeat(number), Wish::Discard(number)]);
+            let wish = draw.one_of(&[
+                act,
+                act,
+                act,
+                act,
+                act,
+                Wish::Change(number),
+                Wish::Repeat(number),
+                Wish::Discard(number),
+            ]);
             orders.push(Order { at: at(draw), machine: draw.index(machines), wish });
         }
     }

@@ -9,8 +9,10 @@ use skein_node::scripted::Weather;
 
 use super::{BUSY, Crash, Draw, Fault, LinkFault, Planned, PolicyPlan, SourceChange};
 
-/// A seed has each kind with this chance, in percent.
+/// A seed has most kinds with this chance, in percent.
 const KIND_CHANCE: u64 = 28;
+/// Weather is many kinds in one.
+const WEATHER_CHANCE: u64 = 60;
 /// A disk dies within so many operations after the order; a busy node makes some hundred a second.
 const MOST_OPERATIONS: u64 = 400;
 /// Syncs of a busy node until one fails.
@@ -25,35 +27,36 @@ const MASS_PERCENT: usize = 30;
 /// Makes one fault of a kind, and says how long it stays.
 type Make = fn(&mut Draw, &[PolicyPlan], usize) -> (Fault, Duration);
 
-/// The kinds: how many of them a seed has at most, and how one is drawn.
-const KINDS: [(u64, Make); 19] = [
-    (3, crash),
-    (2, kill),
-    (1, mass_death),
-    (2, pause),
-    (2, links),
-    (2, links),
-    (3, one_way),
-    (2, both_ways),
-    (2, isolation),
-    (2, false_death),
-    (2, sync_error),
-    (1, write_error),
-    (1, full_disk),
-    (2, slow_disk),
-    (3, clock_step),
-    (2, clock_drift),
-    (4, weather),
-    (3, source),
-    (1, other_version),
+/// The kinds: the chance of a seed to have it, how many of them it has at most then, and how one is drawn.
+const KINDS: [(u64, u64, Make); 20] = [
+    (KIND_CHANCE, 3, crash),
+    (KIND_CHANCE, 2, kill),
+    (KIND_CHANCE, 1, mass_death),
+    (KIND_CHANCE, 2, pause),
+    (KIND_CHANCE, 2, links),
+    (KIND_CHANCE, 2, links),
+    (KIND_CHANCE, 3, one_way),
+    (KIND_CHANCE, 2, both_ways),
+    (KIND_CHANCE, 2, isolation),
+    (KIND_CHANCE, 2, false_death),
+    (KIND_CHANCE, 2, sync_error),
+    (KIND_CHANCE, 1, write_error),
+    (KIND_CHANCE, 1, full_disk),
+    (KIND_CHANCE, 2, slow_disk),
+    (KIND_CHANCE, 3, clock_step),
+    (KIND_CHANCE, 2, clock_drift),
+    (WEATHER_CHANCE, 7, weather),
+    (KIND_CHANCE, 3, source),
+    (KIND_CHANCE, 2, stranger),
+    (KIND_CHANCE, 1, other_version),
 ];
 
 pub(super) fn faults(draw: &mut Draw, policies: &[PolicyPlan], machines: usize) -> Vec<Planned> {
     let mut faults = Vec::new();
     // One seed in twelve has a quiet time: what fails there fails without help.
-    let chance = if draw.below(12) == 0 { 0 } else { KIND_CHANCE };
-    for (most, make) in KINDS {
-        if !draw.chance(chance) {
+    let quiet = draw.below(12) == 0;
+    for (chance, most, make) in KINDS {
+        if !draw.chance(if quiet { 0 } else { chance }) {
             continue;
         }
         for _ in 0..draw.between(1, most) {
@@ -172,6 +175,11 @@ fn source(draw: &mut Draw, policies: &[PolicyPlan], _: usize) -> (Fault, Duratio
     let table = draw.index(policies[policy].tables.len());
     let change = draw.one_of(&[Append, Replace, ReplaceQuietly, RemoveFile, Vanish, VanishAndComeBack]);
     (Fault::Source { policy, table, change }, dark(draw))
+}
+
+fn stranger(draw: &mut Draw, policies: &[PolicyPlan], _: usize) -> (Fault, Duration) {
+    let policy = draw.index(policies.len());
+    (Fault::Stranger { policy, table: draw.index(policies[policy].tables.len()) }, Duration::ZERO)
 }
 
 fn other_version(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration) {

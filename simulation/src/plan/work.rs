@@ -14,14 +14,22 @@ use super::{Draw, Profile};
 const MOST_FILES: u64 = 4;
 /// Rows of a file: at most.
 const MOST_ROWS: u64 = 6;
+/// A seed has a policy that wants the targets of another with this chance, in percent.
+const RIVAL_CHANCE: u64 = 20;
+/// Where the sources are.
+const DATABASE: &str = "db";
+/// Where the sources of a policy are that wants the targets of another.
+const OTHER_DATABASE: &str = "db2";
 /// Submissions come within this time.
-const SUBMITTED_WITHIN_MILLIS: u64 = 4_000;
+const SUBMITTED_WITHIN_MILLIS: u64 = 6_500;
 
 /// One dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TablePlan {
-    /// Source and target have the same name.
+    /// The source.
     pub(crate) name: TableName,
+    /// The target.
+    pub(crate) target: TableName,
     /// The numbers in each of its files.
     pub(crate) files: Vec<Vec<u64>>,
     /// Its files lie in so many partitions, if it has a partition column.
@@ -34,6 +42,8 @@ pub(crate) struct TablePlan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PolicyPlan {
     pub(crate) number: u64,
+    /// It moves tables of another database to the targets of this policy: one of the two comes too late.
+    pub(crate) rivals: Option<u64>,
     /// What is done to the rows on the way.
     pub(crate) recipe: Recipe,
     pub(crate) tables: Vec<TablePlan>,
@@ -57,9 +67,12 @@ impl PolicyPlan {
     pub(crate) fn document(&self, generation: u64) -> String {
         let mut text = format!(
             "apiVersion: skein/v1\nkind: MigrationPolicy\nmetadata: {{ name: p{0}, owner: team{1}, description: \"generation {generation}\" }}\n\
-             spec:\n  source: {{ connection: legacy, include: [\"db.p{0}_*\"] }}\n  target: {{ connection: lake }}\n",
+             spec:\n  source: {{ connection: legacy, include: [\"{2}.p{3}_*\"] }}\n  \
+             target: {{ connection: lake, name: \"db.{{table}}\" }}\n",
             self.number,
             self.number % 2,
+            if self.rivals.is_some() { OTHER_DATABASE } else { DATABASE },
+            self.rivals.unwrap_or(self.number),
         );
         text.push_str(&self.recipe.spec());
         let _ = writeln!(text, "  approval: {{ required: {} }}", self.approval);
@@ -80,17 +93,40 @@ pub(super) fn policies(draw: &mut Draw, profile: Profile, machines: usize) -> Ve
         Profile::Small | Profile::Quic => (3 + draw.below(3), 2, 6),
         Profile::Large => (8, 25, 25),
     };
-    (0..policies).map(|number| policy(draw, number, (least, most), machines)).collect()
+    let mut all: Vec<PolicyPlan> = (0..policies).map(|number| policy(draw, number, (least, most), machines)).collect();
+    if draw.chance(RIVAL_CHANCE) {
+        let of = draw.index(all.len());
+        let rival = rival(draw, policies, &all[of], machines);
+        all.push(rival);
+    }
+    all
+}
+
+/// A policy whose tables go where those of another go.
+fn rival(draw: &mut Draw, number: u64, of: &PolicyPlan, machines: usize) -> PolicyPlan {
+    let mut rival = policy(draw, number, (1, 1), machines);
+    let table = |(place, theirs): (u64, &TablePlan)| {
+        let ours = table(draw, number, place, &rival.recipe);
+        TablePlan {
+            name: TableName::new(OTHER_DATABASE, theirs.name.table.clone()),
+            target: theirs.target.clone(),
+            ..ours
+        }
+    };
+    rival.tables = (0..).zip(&of.tables).map(table).collect();
+    rival.rivals = Some(of.number);
+    rival.after = None;
+    rival
 }
 
 fn policy(draw: &mut Draw, number: u64, (least, most): (u64, u64), machines: usize) -> PolicyPlan {
     let recipe = recipe(draw);
-    let twice = recipe.drop_duplicates || recipe.keep_one;
     let tables = draw.between(least, most);
     PolicyPlan {
         number,
+        rivals: None,
+        tables: (0..tables).map(|table| self::table(draw, number, table, &recipe)).collect(),
         recipe,
-        tables: (0..tables).map(|table| self::table(draw, number, table, twice)).collect(),
         approval: draw.chance(25),
         priority: draw.below(101),
         after: (number > 0 && draw.chance(20)).then(|| draw.below(number.max(1))),
@@ -117,7 +153,8 @@ fn recipe(draw: &mut Draw) -> Recipe {
 }
 
 /// A table whose numbers stand in no other table; some of them twice, in one file or in two.
-fn table(draw: &mut Draw, policy: u64, number: u64, twice: bool) -> TablePlan {
+fn table(draw: &mut Draw, policy: u64, number: u64, recipe: &Recipe) -> TablePlan {
+    let twice = recipe.drop_duplicates || recipe.keep_one;
     let first = policy * 1_000_000 + number * 10_000;
     let files = draw.between(1, MOST_FILES);
     let mut numbers: Vec<u64> = Vec::new();
@@ -134,7 +171,11 @@ fn table(draw: &mut Draw, policy: u64, number: u64, twice: bool) -> TablePlan {
         numbers.extend(&rows);
         content.push(rows);
     }
-    TablePlan { name: TableName::new("db", format!("p{policy}_{number}")), files: content, partitions: draw.chance(20).then(|| 1 + u32::try_from(draw.below(3)).expect("a few")), poison: poison(draw) }
+    let name = TableName::new(DATABASE, format!("p{policy}_{number}"));
+    // Which of two equal rows stays is seen only where they lie in different partitions; nobody outside can tell it.
+    let partitioned = !recipe.keep_one && draw.chance(20);
+    let partitions = partitioned.then(|| 1 + u32::try_from(draw.below(3)).expect("a few"));
+    TablePlan { target: name.clone(), name, files: content, partitions, poison: poison(draw) }
 }
 
 /// One table in thirty takes whoever works on it down, or the work.

@@ -66,13 +66,11 @@ impl Arrival {
             Step::Wants(at) if now >= *at => {
                 let machines = fleet.machines.len();
                 let asked = (0..machines).map(|step| (step + self.tries) % machines);
-                let asked = asked.filter(|number| *number != self.machine).find(|number| fleet.machines[*number].node().is_some());
+                let asked = asked
+                    .filter(|number| *number != self.machine)
+                    .find(|number| fleet.machines[*number].node().is_some());
                 self.tries += 1;
-                let call = Call {
-                    path: "/v1/fleet/tokens".to_owned(),
-                    body: format!("{{\"validSeconds\":{TOKEN_SECONDS}}}"),
-                    key: None,
-                };
+                let call = Call::post("/v1/fleet/tokens", format!("{{\"validSeconds\":{TOKEN_SECONDS}}}"));
                 let underway = asked.and_then(|asked| Some((client::call(&fleet.machines[asked], call)?, asked)));
                 self.step = match underway {
                     Some((underway, asked)) => Step::Asked { underway, asked, since: now },

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use skein_node::scripted::World;
+use skein_protocol::api::MAX_PAGE;
 use skein_protocol::ledger::{Standing, State};
 
 use super::arrivals::Arrivals;
 use super::inflict::Inflicting;
 use super::outside::Outside;
 use super::people::People;
+use crate::client::{self, Call, Said};
 use crate::fleet::{Fleet, Setup};
 use crate::plan::Plan;
 use crate::tape::Tape;
@@ -22,6 +24,8 @@ const FORMED_WITHIN: Duration = Duration::from_secs(60);
 /// After the faults are over, everything has ended within this time: the longest pause between two attempts is twenty
 /// seconds here, and the caretaker gives each migration a few tries.
 const DONE_WITHIN: Duration = Duration::from_secs(240);
+/// All machines have the last entry within this time.
+const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 /// A node that gave up is started again after this.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// What a refusal says of a token that will never be of use; after any other failure the same token is tried again.
@@ -53,12 +57,13 @@ impl Course {
                     Some(partitions) => world.add_partitioned(&table.name, &table.files, partitions),
                     None => world.add_table(&table.name, &table.files),
                 }
-                world.expect(&table.name, &table.name, policy.recipe.clone());
+                world.expect(&table.target, &table.name, policy.recipe.clone());
                 if let Some((poison, times)) = table.poison {
                     world.poison(&table.name, poison, times);
                 }
             }
         }
+        world.take_up_to(plan.longest_call);
         let setup = Setup { machines: plan.machines, fabric: plan.fabric, voters: plan.voters };
         let coming = (1..plan.machines).map(|machine| (machine, plan.arrivals[machine]));
         Self {
@@ -84,6 +89,7 @@ impl Course {
     pub(super) fn run(&mut self) -> Result<(), String> {
         self.form()?;
         self.begun = self.fleet.now;
+        self.outside.begin(&self.world);
         while self.now() < self.plan.ends() || !self.inflicting.is_over() {
             self.tick()?;
             let now = self.now();
@@ -96,8 +102,9 @@ impl Course {
             let now = self.now();
             self.people.take_care(&self.fleet, now, &mut self.outside);
             if self.is_time_to_look() && self.people.are_done() && self.is_done() {
-                self.outside.ended(now);
-                return Ok(());
+                let page = self.list()?;
+                self.settle()?;
+                return self.outside.ended(now, &[page]);
             }
             if now > healed + DONE_WITHIN {
                 return Err(format!("liveness: not everything has ended: {}", self.describe()));
@@ -153,6 +160,32 @@ impl Course {
         self.world.heal();
         let now = self.now();
         self.inflicting.heal(&mut self.fleet, &self.world, now);
+    }
+
+    /// Waits until all machines have applied the same: what comes after the end is little, but not nothing.
+    fn settle(&mut self) -> Result<(), String> {
+        let give_up = self.fleet.now + SETTLED_WITHIN;
+        while !self.is_done() {
+            self.fleet.pass();
+            if self.fleet.now > give_up {
+                return Err(format!("liveness: the machines do not come together: {}", self.describe()));
+            }
+        }
+        Ok(())
+    }
+
+    /// All migrations as the API lists them.
+    fn list(&mut self) -> Result<String, String> {
+        let path = format!("/v1/migrations?current=true&limit={MAX_PAGE}");
+        let asked = client::call(&self.fleet.machines[0], Call::get(path)).ok_or("a machine without a node")?;
+        loop {
+            self.fleet.pass();
+            match asked.take() {
+                Some(Said::Done(page)) => return Ok(page),
+                Some(said) => return Err(format!("liveness: no list of migrations in the end: {said:?}")),
+                None => {}
+            }
+        }
     }
 
     fn is_time_to_look(&self) -> bool {

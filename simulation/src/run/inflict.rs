@@ -10,6 +10,9 @@ use skein_node::config::Config;
 use skein_node::env::memory::Weather as LinkWeather;
 use skein_node::scripted::{Change, Storm, World};
 
+use skein_protocol::hash::Hash256;
+use skein_protocol::ids::{Generation, MigrationId, PolicyName, Run, TableName, TableUuid};
+
 use super::arrivals::Arrivals;
 use crate::fleet::Fleet;
 use crate::plan::{Crash, Fault, LinkFault, Plan, Planned, PolicyPlan, SourceChange};
@@ -143,7 +146,14 @@ impl Inflicting {
                 until: begun + planned.at + planned.lasts,
                 table: None,
             }),
-            Fault::Source { policy, table, change } => self.change_source(world, (*policy, *table), *change, planned, now),
+            Fault::Stranger { policy, table } => {
+                let target = &self.policies[*policy].tables[*table].target;
+                *self.counts.entry("name taken by a stranger").or_default() += 1;
+                world.point(target, stranger_uuid(planned.number), &stranger_location(planned.number));
+            }
+            Fault::Source { policy, table, change } => {
+                self.change_source(world, (*policy, *table), *change, planned, now)
+            }
             Fault::Links { .. }
             | Fault::CutOneWay { .. }
             | Fault::CutBothWays { .. }
@@ -202,7 +212,8 @@ impl Inflicting {
         let due = |machine: &usize, latest: Duration| {
             fleet.machines[*machine].host.storage.is_crashed() || now >= latest || !fleet.machines[*machine].is_up()
         };
-        let due: Vec<usize> = self.ordered.iter().filter(|(machine, (latest, _))| due(machine, *latest)).map(|(m, _)| *m).collect();
+        let due: Vec<usize> =
+            self.ordered.iter().filter(|(machine, (latest, _))| due(machine, *latest)).map(|(m, _)| *m).collect();
         for machine in due {
             let Some((_, lasts)) = self.ordered.remove(&machine) else { continue };
             self.crash(fleet, machine, now + lasts);
@@ -211,7 +222,8 @@ impl Inflicting {
 
     /// Starts machines again whose time has come.
     pub(super) fn restart(&mut self, fleet: &mut Fleet, now: Duration) {
-        let due: Vec<usize> = self.dark.iter().filter(|(_, until)| now >= **until).map(|(machine, _)| *machine).collect();
+        let due: Vec<usize> =
+            self.dark.iter().filter(|(_, until)| now >= **until).map(|(machine, _)| *machine).collect();
         for machine in due {
             self.dark.remove(&machine);
             if !fleet.machines[machine].is_up() {
@@ -246,7 +258,8 @@ impl Inflicting {
     }
 
     fn bring_back(&mut self, world: &World, now: Duration) {
-        let (due, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.vanished).into_iter().partition(|one| now >= one.0);
+        let (due, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.vanished).into_iter().partition(|one| now >= one.0);
         self.vanished = left;
         for (_, policy, table) in due {
             world.change(&self.policies[policy].tables[table].name, &Change::ComeBack);
@@ -264,6 +277,17 @@ impl Inflicting {
             *until = now;
         }
     }
+}
+
+/// Where the table of a stranger lies that a fault with this number creates.
+pub(super) fn stranger_location(number: u32) -> String {
+    format!("/elsewhere/{number}/metadata.json")
+}
+
+fn stranger_uuid(number: u32) -> TableUuid {
+    let policy = PolicyName(format!("stranger-{number}"));
+    let theirs = MigrationId::derive(&policy, Generation(1), &TableName::new("elsewhere", "table"));
+    TableUuid::derive(theirs, Run(1), &Hash256::of(&number.to_le_bytes()))
 }
 
 /// Lets links misbehave, or no longer.

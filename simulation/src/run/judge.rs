@@ -15,11 +15,13 @@ impl Course {
     /// Everything that went wrong, worst first.
     pub(super) fn judge(&mut self) -> Vec<String> {
         self.world.deliver();
+        let now = self.now();
+        self.outside.look(&self.world, now);
         let mut failures: Vec<String> =
             self.world.violations().into_iter().map(|violation| format!("world: {violation}")).collect();
         failures.extend(self.tape.contradictions());
         failures.extend(self.tape.violations());
-        failures.extend(self.outside.finish().into_iter().map(|complaint| format!("auditor: {complaint}")));
+        failures.extend(self.outside.finish(now).into_iter().map(|complaint| format!("auditor: {complaint}")));
         failures.extend(self.minds());
         failures.extend(self.targets());
         failures
@@ -43,15 +45,19 @@ impl Course {
         let Some(node) = self.fleet.machines.iter().find_map(Machine::node) else { return Vec::new() };
         let mut failures = Vec::new();
         for table in self.plan.tables() {
-            let committed = |one: &&Migration| one.target == table.name && one.phase == Phase::Committed;
-            let at_rest = |one: &Migration| one.target != table.name || one.phase.is_end();
+            let committed = |one: &&Migration| one.target == table.target && one.phase == Phase::Committed;
+            let at_rest = |one: &Migration| one.target != table.target || one.phase.is_end();
             let (committed, at_rest) = node.read(|state| {
                 let all = || state.migrations().values();
                 (all().filter(committed).count(), all().all(at_rest))
             });
-            let visible = self.world.read(&table.name).is_some_and(|seen| !seen.tombstone);
+            if self.world.points_at(&table.target).is_some_and(|location| location.starts_with("/elsewhere/")) {
+                continue;
+            }
+            let visible = self.world.read(&table.target).is_some_and(|seen| !seen.tombstone);
             if at_rest && visible != (committed == 1) {
-                failures.push(format!("visible-is-committed: {}: {committed} committed, visible: {visible}", table.name));
+                failures
+                    .push(format!("visible-is-committed: {}: {committed} committed, visible: {visible}", table.target));
             }
         }
         failures

@@ -30,7 +30,10 @@ const REPLAYS: u32 = 1;
 struct Submission {
     document: String,
     key: String,
-    policy: String,
+    /// Its place among the policies.
+    policy: usize,
+    /// It may be too late for the targets that it wants.
+    may_fail: bool,
     /// The machine that is asked now or next.
     machine: usize,
     not_before: Duration,
@@ -65,7 +68,9 @@ pub(super) struct People {
 
 impl People {
     pub(super) fn new(plan: &Plan, tape: &Tape) -> Self {
-        let submission = |policy: &PolicyPlan| Submission::new(policy, 1, policy.machine, policy.at);
+        let submission = |policy: &PolicyPlan| {
+            Submission::new(policy, 1, (policy.machine, policy.at), contested(&plan.policies, policy))
+        };
         let mut orders = plan.orders.clone();
         orders.reverse();
         Self {
@@ -81,6 +86,11 @@ impl People {
             look_at: Duration::ZERO,
             counts: BTreeMap::new(),
         }
+    }
+
+    /// Whether another policy wants the same targets.
+    fn is_contested(&self, policy: &PolicyPlan) -> bool {
+        contested(&self.policies, policy)
     }
 
     /// Whether everything was submitted and asked, and has its answer.
@@ -111,7 +121,7 @@ impl People {
 
     fn ask(&mut self, fleet: &Fleet, machine: usize, now: Duration, question: Question, outside: &mut Outside) -> bool {
         let (path, body) = question.call();
-        let Some(underway) = client::call(&fleet.machines[machine], Call { path, body, key: None }) else { return false };
+        let Some(underway) = client::call(&fleet.machines[machine], Call::post(path, body)) else { return false };
         let id = outside.asked(now, &question);
         self.tape.note(machine, &format!("asked {question:?}"));
         self.open.push(Once { underway, since: now, machine, id });
@@ -122,13 +132,18 @@ impl People {
         let question = match order.wish {
             Wish::Change(policy) => {
                 self.generations[policy] += 1;
-                let one = Submission::new(&self.policies[policy], self.generations[policy], order.machine, now);
+                let one = {
+                    let of = &self.policies[policy];
+                    Submission::new(of, self.generations[policy], (order.machine, now), self.is_contested(of))
+                };
                 self.submissions.push(one);
                 *self.counts.entry(order.wish.name()).or_default() += 1;
                 return;
             }
             Wish::Repeat(policy) => {
-                self.submissions.push(Submission::new(&self.policies[policy], 1, order.machine, now));
+                let of = &self.policies[policy];
+                let again = Submission::new(of, 1, (order.machine, now), self.is_contested(of));
+                self.submissions.push(again);
                 *self.counts.entry(order.wish.name()).or_default() += 1;
                 return;
             }
@@ -178,7 +193,9 @@ impl People {
                 self.undrained.insert(machine);
             }
         }
-        let Some(asked) = (0..fleet.machines.len()).find(|number| fleet.machines[*number].node().is_some()) else { return };
+        let Some(asked) = (0..fleet.machines.len()).find(|number| fleet.machines[*number].node().is_some()) else {
+            return;
+        };
         let Some(node) = fleet.machines[asked].node() else { return };
         let questions = node.read(|state| self.concerns(state));
         for question in questions {
@@ -202,7 +219,7 @@ impl People {
                     if *times > REPLAYS {
                         continue;
                     }
-                    Question::Replay { migrations: vec![(migration.id, migration.target.to_string())] }
+                    Question::Replay { migrations: vec![(migration.id, migration.target.clone())] }
                 }
                 Phase::Ready if waits_in_vain(state, migration) => Question::act("cancel", migration),
                 _ => continue,
@@ -211,6 +228,11 @@ impl People {
         }
         questions
     }
+}
+
+/// Whether another policy wants the same targets.
+fn contested(policies: &[PolicyPlan], policy: &PolicyPlan) -> bool {
+    policy.rivals.is_some() || policies.iter().any(|other| other.rivals == Some(policy.number))
 }
 
 /// Whether a migration waits for a policy that will not be committed.
@@ -227,19 +249,21 @@ fn waits_in_vain(state: &State, migration: &Migration) -> bool {
 /// Plans that wait are approved as somebody sees them.
 fn approval(state: &State, policy: Option<&str>) -> Option<Question> {
     let of = |migration: &&Migration| policy.is_none_or(|policy| migration.policy.0 == policy);
-    let plans = state.in_phase(Phase::Approval).filter(of).filter_map(|migration| {
-        Some((migration.id, migration.plan.as_ref()?.hash, migration.target.to_string()))
-    });
+    let plans = state
+        .in_phase(Phase::Approval)
+        .filter(of)
+        .filter_map(|migration| Some((migration.id, migration.plan.as_ref()?.hash, migration.target.clone())));
     let items: Vec<_> = plans.collect();
     (!items.is_empty()).then_some(Question::Approve { items })
 }
 
 impl Submission {
-    fn new(policy: &PolicyPlan, generation: u64, machine: usize, at: Duration) -> Self {
+    fn new(policy: &PolicyPlan, generation: u64, (machine, at): (usize, Duration), may_fail: bool) -> Self {
         Self {
             document: policy.document(generation),
             key: format!("key-{}-{generation}", policy.number),
-            policy: policy.name(),
+            policy: usize::try_from(policy.number).expect("a handful of policies"),
+            may_fail,
             machine,
             not_before: at,
             underway: None,
@@ -255,14 +279,11 @@ impl Submission {
         }
         let Some((underway, since, id)) = &self.underway else {
             self.attempts += 1;
-            let call = Call {
-                path: "/v1/policies".to_owned(),
-                body: self.document.clone(),
-                key: Some(self.key.clone()),
-            };
+            let call = Call { key: Some(self.key.clone()), ..Call::post("/v1/policies", self.document.clone()) };
             match client::call(&fleet.machines[self.machine], call) {
                 Some(underway) => {
-                    let question = Question::Submit { key: self.key.clone(), policy: self.policy.clone() };
+                    let (key, document) = (self.key.clone(), self.document.clone());
+                    let question = Question::Submit { key, policy: self.policy, document };
                     self.underway = Some((underway, now, outside.asked(now, &question)));
                 }
                 None => self.next(fleet, now),
@@ -284,6 +305,7 @@ impl Submission {
                 }
             }
             Some(Said::Unknown(_)) => self.next(fleet, now),
+            Some(Said::Refused(..)) if self.may_fail => self.over = true,
             Some(Said::Refused(status, text)) => return Err(format!("submission {}: {status} {text}", self.key)),
             None => {}
         }
@@ -299,7 +321,7 @@ impl Submission {
 
 impl Question {
     fn act(action: &'static str, migration: &Migration) -> Self {
-        Self::Act { action, migration: migration.id, target: migration.target.to_string() }
+        Self::Act { action, migration: migration.id, target: migration.target.clone() }
     }
 
     /// The call that asks it.
