@@ -49,6 +49,11 @@ impl Auditor {
         self.targets.entry(target.to_owned()).or_default().source(at, rows);
     }
 
+    /// The source of a target is not there; a policy that is submitted now does not select it.
+    pub fn absent(&mut self, target: &str) {
+        self.targets.entry(target.to_owned()).or_default().absent = true;
+    }
+
     /// A table of somebody else: where it is seen, the fleet has no part in it.
     pub fn foreign(&mut self, location: &str) {
         self.foreign.insert(location.to_owned());

@@ -19,6 +19,8 @@ const MOST_RUNS: u32 = 100;
 pub(super) struct Story {
     /// Rows of the transformed source, since when each.
     versions: Vec<(Duration, Vec<String>)>,
+    /// Its source did not exist for a while: a policy that is submitted then does not select it.
+    pub(super) absent: bool,
     visible: Option<Seen>,
     /// Metadata files that were seen and are gone.
     gone: BTreeSet<String>,
@@ -178,6 +180,9 @@ impl Story {
 
     /// Whether what the API lists of a target that was acknowledged fits what was asked and is seen.
     fn fits(&self, target: &str, at: Duration, rows: &[&Listed], asked: &BTreeMap<u64, Asked>) -> Vec<String> {
+        if rows.is_empty() && self.absent {
+            return Vec::new();
+        }
         if rows.is_empty() {
             return vec![format!("{ENDS}: {at:?}: {target} was acknowledged, and the fleet does not list it")];
         }

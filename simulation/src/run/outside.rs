@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use skein_node::scripted::{What, World};
+use skein_node::scripted::{Change, What, World};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{MigrationId, TableName};
 
@@ -145,11 +145,16 @@ impl Outside {
                     let seen = seen.map(|seen| Seen::new(&seen.uuid, &seen.location, &seen.rows));
                     self.auditor.saw(&target.to_string(), now, seen);
                 }
-                What::SourceChanged { dataset, .. } => {
+                What::SourceChanged { dataset, how } => {
                     let of = |movers: &Vec<(TableName, usize)>| movers.iter().any(|(one, _)| *one == dataset);
                     let targets = self.movers.iter().filter(|(_, movers)| of(movers));
                     let targets: Vec<TableName> = targets.map(|(target, _)| target.clone()).collect();
-                    targets.iter().for_each(|target| self.tell_source(target, world, now));
+                    for target in targets {
+                        if how == Change::Vanish.name() {
+                            self.auditor.absent(&target.to_string());
+                        }
+                        self.tell_source(&target, world, now);
+                    }
                 }
                 _ => {}
             }
