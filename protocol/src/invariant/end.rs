@@ -31,7 +31,7 @@ fn is_through(state: &State, policy: &PolicyName) -> bool {
     let Some(record) = state.policies().get(policy) else { return false };
     record.migrations.iter().filter_map(|id| state.migration(*id)).all(|migration| {
         let ended = matches!(migration.phase, Phase::Cancelled | Phase::RolledBack);
-        migration.phase == Phase::Committed || ended && migration.generation < record.generation
+        migration.phase == Phase::Committed || ended && migration.stands_for < record.generation
     })
 }
 

@@ -15,7 +15,7 @@ use crate::problem::Code;
 pub struct Glimpse {
     /// Its policy.
     pub policy: PolicyName,
-    /// The policy's generation.
+    /// The generation of the policy that it stands for.
     pub generation: Generation,
     /// Attempts before quarantine.
     pub attempts: u32,
@@ -103,7 +103,7 @@ impl Glimpse {
     pub fn of(migration: &Migration) -> Self {
         Self {
             policy: migration.policy.clone(),
-            generation: migration.generation,
+            generation: migration.stands_for,
             attempts: migration.attempts,
             approval_required: migration.approval_required,
             owner: migration.owner,

@@ -35,7 +35,7 @@ impl Waiting {
     pub(super) fn recount(&mut self, index: u64, state: &State, name: &PolicyName) {
         let Some(record) = state.policies().get(name) else { return };
         let migrations = record.migrations.iter().filter_map(|id| state.migration(*id));
-        let open = migrations.filter(|one| is_open(one.phase, one.generation, record.generation)).count() as u64;
+        let open = migrations.filter(|one| is_open(one.phase, one.stands_for, record.generation)).count() as u64;
         self.set_open(index, name, open);
     }
 

@@ -208,6 +208,9 @@ pub struct Migration {
     pub policy: PolicyName,
     /// The policy's generation.
     pub generation: Generation,
+    /// The generation that it stands for: its own, or the last one that found its target published and made no other
+    /// migration of the dataset.
+    pub stands_for: Generation,
     /// The source table.
     pub dataset: TableName,
     /// The target's connection.

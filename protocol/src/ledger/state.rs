@@ -126,7 +126,7 @@ impl State {
     #[must_use]
     pub fn is_superseded(&self, migration: &Migration) -> bool {
         matches!(migration.phase, Phase::Cancelled | Phase::RolledBack)
-            && self.policies.get(&migration.policy).is_some_and(|record| migration.generation < record.generation)
+            && self.policies.get(&migration.policy).is_some_and(|record| migration.stands_for < record.generation)
     }
 
     /// The generation that `policy` has, or gets, when a document with this hash and these datasets is applied.

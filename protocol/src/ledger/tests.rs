@@ -277,3 +277,20 @@ fn the_state_survives_its_stored_form() {
     let back: super::State = wire::decode(Kind::Snapshot, &frame).unwrap();
     assert_eq!(back, scenario.state);
 }
+
+#[test]
+fn what_a_newer_generation_kept_is_listed_and_can_be_tried_again_after_its_rollback() {
+    let (mut scenario, id) = one();
+    scenario.commit(id);
+    // The second generation finds the target published, and makes no migration of its own.
+    scenario.policy("p", &["t"], |policy| policy.hash = Hash256::of(b"another document"));
+    assert_eq!(scenario.state.migrations().len(), 1);
+    scenario.request(id, Request::Rollback);
+    let fence = scenario.fence(id);
+    scenario.fact(Entry::TombstoneStaged { fence, location: "/lake/tombstone.json".to_owned() });
+    scenario.fact(Entry::Withdrawn { fence, tombstone: true, until: 0 });
+    assert_eq!(scenario.migration(id).phase, Phase::RolledBack);
+    assert!(!scenario.state.is_superseded(scenario.migration(id)), "nothing has taken its place");
+    scenario.request(id, Request::Retry);
+    assert_eq!((scenario.migration(id).phase, scenario.migration(id).run), (Phase::Queued, Run(2)));
+}

@@ -97,7 +97,7 @@ fn is_through(state: &State, policy: &PolicyName) -> bool {
     let mut migrations = record.migrations.iter().filter_map(|id| state.migration(*id));
     migrations.all(|migration| {
         let replaced =
-            matches!(migration.phase, Phase::Cancelled | Phase::RolledBack) && migration.generation < record.generation;
+            matches!(migration.phase, Phase::Cancelled | Phase::RolledBack) && migration.stands_for < record.generation;
         replaced || migration.phase == Phase::Committed
     })
 }

@@ -14,7 +14,7 @@ impl Worker {
     pub(super) async fn prepare(&self) -> Result<End, JobError> {
         let known = self.core.ledger.read(|state| {
             let migration = state.migration(self.brief.id)?;
-            Some((self.core.policy_of(migration, state)?, migration.generation))
+            Some((self.core.policy_of(migration, state)?, migration.stands_for))
         });
         let Some((policy, generation)) = known else {
             let problem = defect("its policy is not there, or does not read back");

@@ -103,6 +103,10 @@ fn supersede(
         }
         if migration.is_settled() && !(defects::is(Defect::SupersedeWithIntent) && migration.phase == Phase::Commit) {
             kept.push(*id);
+            state.change(*id, stamp, |migration| {
+                migration.stands_for = generation;
+                Some(format!("kept: generation {generation} of its policy found its target published or about to be"))
+            });
             continue;
         }
         superseded.push(*id);
@@ -128,6 +132,7 @@ fn create(
         id,
         policy: policy.name.clone(),
         generation,
+        stands_for: generation,
         dataset: dataset.clone(),
         target_connection: policy.target_connection.clone(),
         target: target.clone(),

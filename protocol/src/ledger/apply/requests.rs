@@ -123,7 +123,7 @@ fn retryable(state: &State, migration: &Migration) -> Result<(), Problem> {
     if !stopped || open_intent {
         return Err(wrong_phase(migration, "retry"));
     }
-    let newest = state.policies.get(&migration.policy).is_some_and(|record| record.generation == migration.generation);
+    let newest = state.policies.get(&migration.policy).is_some_and(|record| record.generation == migration.stands_for);
     if !newest {
         return Err(Problem::new(
             Code::WrongPhase,
