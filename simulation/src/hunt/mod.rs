@@ -117,15 +117,17 @@ pub fn main(arguments: Arguments) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let starts = if arguments.pin { 1 } else { arguments.starts.max(1) };
-    let plan = pursuit::Plan { seeds: arguments.seeds, starts, jobs: arguments.jobs.max(1) };
+    // Without pins there is nothing that was caught earlier.
+    let earlier = if arguments.pin { pins::read(&arguments.into).unwrap_or_default() } else { Vec::new() };
+    let plan = pursuit::Plan { seeds: arguments.seeds, starts, jobs: arguments.jobs.max(1), earlier };
     let log = log::Log::open(arguments.resume.as_deref())?;
-    let results = pursuit::hunt(&wanted, plan, &log)?;
-    print!("{}", table::markdown(&results, plan));
+    let results = pursuit::hunt(&wanted, &plan, &log)?;
+    print!("{}", table::markdown(&results, &plan));
     let whole = arguments.defect.is_empty();
     if arguments.pin {
         pins::write(&arguments.into, &results, whole)?;
     } else if whole {
-        table::write(&arguments.into, &results, plan)?;
+        table::write(&arguments.into, &results, &plan)?;
     }
     let all = results.iter().all(|result| result.caught().next().is_some());
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -34,7 +34,7 @@ pub fn pins() -> Result<Vec<Pin>> {
     read(super::home())
 }
 
-fn read(folder: &Path) -> Result<Vec<Pin>> {
+pub(super) fn read(folder: &Path) -> Result<Vec<Pin>> {
     let path = folder.join(FILE);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     parse(&text)

@@ -11,17 +11,20 @@ use anyhow::Result;
 
 use super::Known;
 use super::log::Log;
+use super::pins::Pin;
 use super::trial::{End, Trial};
 
 /// Seeds of one beginning never meet those of the next: no hunt tries as many.
 const BETWEEN_STARTS: u64 = 10_000;
 
 /// How long a hunt is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) seeds: u64,
     pub(super) starts: u64,
     pub(super) jobs: usize,
+    /// Seeds that caught a defect earlier are tried first: then little is hunted anew.
+    pub(super) earlier: Vec<Pin>,
 }
 
 /// What caught a defect.
@@ -57,7 +60,7 @@ impl Chase {
 }
 
 /// Hunts all of them.
-pub(super) fn hunt(wanted: &[Known], plan: Plan, log: &Log) -> Result<Vec<Chase>> {
+pub(super) fn hunt(wanted: &[Known], plan: &Plan, log: &Log) -> Result<Vec<Chase>> {
     let pursuits: Vec<(usize, u64)> =
         (0..wanted.len()).flat_map(|number| (0..plan.starts).map(move |start| (number, start))).collect();
     let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
@@ -85,9 +88,10 @@ pub(super) fn hunt(wanted: &[Known], plan: Plan, log: &Log) -> Result<Vec<Chase>
     Ok(wanted.iter().enumerate().map(chase).collect())
 }
 
-fn pursue(defect: &str, start: u64, plan: Plan, log: &Log) -> Result<Option<Catch>> {
+fn pursue(defect: &str, start: u64, plan: &Plan, log: &Log) -> Result<Option<Catch>> {
     let first = start * BETWEEN_STARTS + 1;
-    for (tries, seed) in (1..).zip(first..first + plan.seeds) {
+    let earlier = plan.earlier.iter().filter(|pin| pin.defect == defect).map(|pin| pin.seed);
+    for (tries, seed) in (1..).zip(earlier.chain(first..first + plan.seeds)) {
         let End::Wrong(why) = log.run(&Trial::bad(seed, defect))? else { continue };
         if log.run(&Trial::sound(seed))? == End::Well {
             return Ok(Some(Catch { seed, tries, why }));

@@ -66,7 +66,7 @@ pub fn results(folder: &Path) -> Result<Vec<Found>> {
 }
 
 /// The table for people.
-pub(super) fn markdown(chases: &[Chase], plan: Plan) -> String {
+pub(super) fn markdown(chases: &[Chase], plan: &Plan) -> String {
     let caught = chases.iter().filter(|chase| chase.caught().next().is_some()).count();
     let mut text = format!(
         "# Known-bad variants and the seeds that catch them\n\n\
@@ -107,7 +107,7 @@ fn cell(text: &str) -> String {
 }
 
 /// Writes both.
-pub(super) fn write(folder: &Path, chases: &[Chase], plan: Plan) -> Result<()> {
+pub(super) fn write(folder: &Path, chases: &[Chase], plan: &Plan) -> Result<()> {
     let folder = folder.join(FOLDER);
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     std::fs::write(folder.join(FOR_PEOPLE), markdown(chases, plan))?;
@@ -147,7 +147,7 @@ mod tests {
         let known = Known { name: "some", sentence: "It is wrong.", seen_by: "a check" };
         let catch = Catch { seed: 3, tries: 3, why: "rows <twice> | more".to_owned() };
         let chases = [Chase { known, starts: vec![None, Some(catch)] }];
-        let plan = Plan { seeds: 9, starts: 2, jobs: 1 };
+        let plan = &Plan { seeds: 9, starts: 2, jobs: 1, earlier: Vec::new() };
         write(&folder, &chases, plan).unwrap();
         let found = results(&folder.join(FOLDER)).unwrap();
         assert!(markdown(&chases, plan).contains("rows &lt;twice> \\| more"));
