@@ -127,7 +127,8 @@ pub fn main(arguments: Arguments) -> Result<ExitCode> {
     if arguments.pin {
         pins::write(&arguments.into, &results, whole)?;
     } else if whole {
-        table::write(&arguments.into, &results, &plan)?;
+        table::write(&arguments.into.join(table::FOLDER), &results, &plan)?;
+        arguments.resume.map_or(Ok(()), |folder| table::write(&folder, &results, &plan))?;
     }
     let all = results.iter().all(|result| result.caught().next().is_some());
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::pursuit::{Chase, Plan};
 
 /// Where results are kept, in the package's folder.
-const FOLDER: &str = "results";
+pub(super) const FOLDER: &str = "results";
 const FOR_PEOPLE: &str = "hunt.md";
 const FOR_PROGRAMS: &str = "hunt.json";
 
@@ -108,8 +108,7 @@ fn cell(text: &str) -> String {
 
 /// Writes both.
 pub(super) fn write(folder: &Path, chases: &[Chase], plan: &Plan) -> Result<()> {
-    let folder = folder.join(FOLDER);
-    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     std::fs::write(folder.join(FOR_PEOPLE), markdown(chases, plan))?;
     let rows: Vec<_> = chases
         .iter()
@@ -149,7 +148,7 @@ mod tests {
         let chases = [Chase { known, starts: vec![None, Some(catch)] }];
         let plan = &Plan { seeds: 9, starts: 2, jobs: 1, earlier: Vec::new() };
         write(&folder, &chases, plan).unwrap();
-        let found = results(&folder.join(FOLDER)).unwrap();
+        let found = results(&folder).unwrap();
         assert!(markdown(&chases, plan).contains("rows &lt;twice> \\| more"));
         std::fs::remove_dir_all(&folder).unwrap();
         let (defect, sentence) = ("some".to_owned(), "It is wrong.".to_owned());

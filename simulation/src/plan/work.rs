@@ -20,6 +20,8 @@ const RIVAL_CHANCE: u64 = 20;
 const DATABASE: &str = "db";
 /// Where the sources of a policy are that wants the targets of another.
 const OTHER_DATABASE: &str = "db2";
+/// One policy in so many compares null counts alone, one checksums alone.
+const COMPARE_LESS_EACH: u64 = 5;
 /// Submissions come within this time.
 const SUBMITTED_WITHIN_MILLIS: u64 = 6_500;
 
@@ -63,6 +65,15 @@ impl PolicyPlan {
         format!("p{}", self.number)
     }
 
+    /// Some policies compare null counts alone, some checksums alone: what these do not see is seen by nothing else.
+    fn validation(&self) -> &'static str {
+        match self.priority % COMPARE_LESS_EACH {
+            0 => "  validate: { eachBatch: [count], final: [count, nulls] }\n",
+            1 => "  validate: { eachBatch: [count, checksum], final: [count, checksum] }\n",
+            _ => "",
+        }
+    }
+
     /// The document; generations differ in their description and priority alone.
     pub(crate) fn document(&self, generation: u64) -> String {
         let mut text = format!(
@@ -76,6 +87,7 @@ impl PolicyPlan {
         );
         text.push_str(&self.recipe.spec());
         let _ = writeln!(text, "  approval: {{ required: {} }}", self.approval);
+        text.push_str(self.validation());
         let mut run = format!("priority: {}, attempts: {}", (self.priority + generation - 1) % 101, self.attempts);
         if let Some(after) = self.after {
             let _ = write!(run, ", after: [p{after}]");
