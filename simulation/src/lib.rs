@@ -29,6 +29,7 @@ pub mod marks;
 mod net;
 mod plan;
 mod run;
+pub mod scale;
 mod shim;
 mod tape;
 mod traced;

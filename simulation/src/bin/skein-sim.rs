@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use skein_simulation::command::{replay, report, run, shrink};
-use skein_simulation::{crash_points, hunt};
+use skein_simulation::{crash_points, hunt, scale};
 
 /// A fleet of real nodes in virtual time: one seed is one history, whatever goes wrong in it.
 ///
@@ -34,6 +34,8 @@ enum Act {
     CrashPoints(crash_points::Arguments),
     /// Lets the nodes make one known mistake after the other, and counts the seeds until it is noticed.
     Hunt(hunt::Arguments),
+    /// Fleets in the model: makespan, utilisation and losses at sizes that no machine has.
+    Scale(scale::command::Arguments),
 }
 
 fn main() -> Result<ExitCode> {
@@ -44,5 +46,6 @@ fn main() -> Result<ExitCode> {
         Act::Report(arguments) => report::main(&arguments),
         Act::CrashPoints(arguments) => crash_points::main(&arguments),
         Act::Hunt(arguments) => hunt::main(arguments),
+        Act::Scale(arguments) => scale::command::run(&arguments),
     }
 }
