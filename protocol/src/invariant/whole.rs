@@ -54,7 +54,7 @@ pub(super) fn submits_survive(whole: &Whole<'_>) -> Verdict {
 
 /// Nothing changes without an entry that names it or its node.
 pub(super) fn nothing_changes_by_itself(whole: &Whole<'_>) -> Verdict {
-    for (id, migration) in whole.state.migrations() {
+    for (id, migration) in whole.state.migrations().iter() {
         let known = whole.known.get(id).ok_or_else(|| format!("migration {id} came without an entry"))?;
         let found = Glimpse::of(migration);
         ensure(*known == found, || format!("migration {id} changed without an entry: {}", difference(known, &found)))?;

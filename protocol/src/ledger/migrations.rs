@@ -31,6 +31,11 @@ impl Migrations {
         self.0.keys()
     }
 
+    /// All of them with their ids, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&MigrationId, &Migration)> + Clone {
+        self.0.iter().map(|(id, migration)| (id, migration.as_ref()))
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -41,6 +46,12 @@ impl Migrations {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// For tests that break something.
+    #[cfg(test)]
+    pub(super) fn doctor(&mut self) -> &mut BTreeMap<MigrationId, Box<Migration>> {
+        &mut self.0
     }
 
     pub(super) fn get_mut(&mut self, id: &MigrationId) -> Option<&mut Migration> {

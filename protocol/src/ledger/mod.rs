@@ -13,8 +13,10 @@ pub mod state;
 
 mod apply;
 mod due;
+mod migrations;
 #[cfg(test)]
 pub(crate) mod scenario;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -22,4 +24,5 @@ pub use due::Queue;
 pub use entry::{Answer, Entry};
 pub use members::{Member, Seat, Standing};
 pub use migration::{BatchState, Migration, Phase};
+pub use migrations::Migrations;
 pub use state::State;

@@ -11,13 +11,16 @@ use crate::ledger::entry::{Answer, Entry, RequestKey};
 use crate::ledger::fold::{Fold, Proposal};
 use crate::ledger::members::{JoinToken, Member, Standing};
 use crate::ledger::migration::{Migration, Phase, Tombstone};
+use crate::ledger::migrations::Migrations;
 use crate::ledger::policies::PolicyRecord;
+use crate::ledger::tally::Tally;
 
 /// Everything that is known, except for the documents that blobs hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct State {
     pub(super) policies: BTreeMap<PolicyName, PolicyRecord>,
-    pub(super) migrations: BTreeMap<MigrationId, Migration>,
+    pub(super) migrations: Migrations,
     /// The nodes of the fleet, those that were removed too.
     pub(super) members: BTreeMap<NodeId, Member>,
     /// Join tokens by the hashes of their secrets.
@@ -32,6 +35,31 @@ pub struct State {
     pub(super) by_phase: BTreeMap<Phase, BTreeSet<MigrationId>>,
     /// Migrations with work left, in order: for the scheduler.
     pub(super) due: Due,
+    /// Running batches and what is through, policy by policy. It follows from the migrations and has no stored form.
+    #[serde(skip)]
+    pub(super) tally: Tally,
+}
+
+/// A state as it is stored, field by field in the same order.
+#[derive(Deserialize)]
+struct Stored {
+    policies: BTreeMap<PolicyName, PolicyRecord>,
+    migrations: Migrations,
+    members: BTreeMap<NodeId, Member>,
+    join_tokens: BTreeMap<Hash256, JoinToken>,
+    requests: Vec<(RequestKey, Answer)>,
+    alerts: BTreeMap<Hash256, bool>,
+    claims: BTreeMap<Claim, MigrationId>,
+    by_phase: BTreeMap<Phase, BTreeSet<MigrationId>>,
+    due: Due,
+}
+
+impl From<Stored> for State {
+    fn from(stored: Stored) -> Self {
+        let Stored { policies, migrations, members, join_tokens, requests, alerts, claims, by_phase, due } = stored;
+        let tally = Tally::of(migrations.values());
+        Self { policies, migrations, members, join_tokens, requests, alerts, claims, by_phase, due, tally }
+    }
 }
 
 impl State {
@@ -43,7 +71,7 @@ impl State {
 
     /// All migrations by id.
     #[must_use]
-    pub fn migrations(&self) -> &BTreeMap<MigrationId, Migration> {
+    pub fn migrations(&self) -> &Migrations {
         &self.migrations
     }
 
@@ -73,6 +101,17 @@ impl State {
     /// then age.
     pub fn due_of(&self, owner: NodeId, phase: Phase) -> impl Iterator<Item = &Migration> {
         self.due.of(owner, phase).filter_map(|id| self.migrations.get(&id))
+    }
+
+    /// How many batches run, by policy and target connection.
+    pub fn running_batches(&self) -> impl Iterator<Item = (&PolicyName, &ConnectionName, u32)> {
+        self.tally.running()
+    }
+
+    /// How many migrations of a policy are committed, those of its earlier generations too.
+    #[must_use]
+    pub fn committed_of(&self, policy: &PolicyName) -> u64 {
+        self.tally.committed(policy)
     }
 
     /// What `owner` has due in `phase`, a queue for each policy.
@@ -161,14 +200,14 @@ impl State {
 #[cfg(test)]
 pub(crate) struct Doctored<'a> {
     pub(crate) policies: &'a mut BTreeMap<PolicyName, PolicyRecord>,
-    pub(crate) migrations: &'a mut BTreeMap<MigrationId, Migration>,
+    pub(crate) migrations: &'a mut BTreeMap<MigrationId, Box<Migration>>,
     pub(crate) by_phase: &'a mut BTreeMap<Phase, BTreeSet<MigrationId>>,
 }
 
 #[cfg(test)]
 impl State {
     pub(crate) fn doctor(&mut self) -> Doctored<'_> {
-        Doctored { policies: &mut self.policies, migrations: &mut self.migrations, by_phase: &mut self.by_phase }
+        Doctored { policies: &mut self.policies, migrations: self.migrations.doctor(), by_phase: &mut self.by_phase }
     }
 }
 

@@ -294,3 +294,24 @@ fn what_a_newer_generation_kept_is_listed_and_can_be_tried_again_after_its_rollb
     scenario.request(id, Request::Retry);
     assert_eq!((scenario.migration(id).phase, scenario.migration(id).run), (Phase::Queued, Run(2)));
 }
+
+#[test]
+fn what_is_counted_policy_by_policy_is_what_there_is() {
+    let (mut scenario, id) = one();
+    let recounted = |scenario: &Scenario| super::tally::Tally::of(scenario.state.migrations().values());
+    let running = |scenario: &Scenario| scenario.state.running_batches().map(|(_, _, count)| count).sum::<u32>();
+    let others = scenario.policy("q", &["a", "b"], |_| ());
+    scenario.plan(id, 3, 3);
+    scenario.start(id, 0);
+    scenario.start(id, 1);
+    scenario.commit(others[0]);
+    assert_eq!((running(&scenario), scenario.state.committed_of(&"q".into())), (2, 1));
+    assert_eq!(scenario.state.tally, recounted(&scenario));
+    let frame = wire::encode(Kind::Snapshot, &scenario.state).unwrap();
+    let back: super::State = wire::decode(Kind::Snapshot, &frame).unwrap();
+    assert_eq!(back, scenario.state, "it is counted anew");
+    scenario.request(id, Request::Pause);
+    scenario.request(others[0], Request::Rollback);
+    assert_eq!((running(&scenario), scenario.state.committed_of(&"q".into())), (0, 0));
+    assert_eq!(scenario.state.tally, recounted(&scenario));
+}

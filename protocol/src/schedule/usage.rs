@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::Running;
 use crate::ids::{ConnectionName, PolicyName};
-use crate::ledger::migration::{Migration, Phase};
+use crate::ledger::migration::Migration;
 use crate::ledger::policies::PolicyRecord;
 use crate::ledger::state::State;
 
@@ -20,11 +20,12 @@ pub(crate) struct Usage<'a> {
 }
 
 impl<'a> Usage<'a> {
-    /// Counts what the ledger knows and what this node has begun beyond that. Costs the batches of the migrations in execution.
+    /// Counts what the ledger knows and what this node has begun beyond that. Costs the number of policies at work, and what runs
+    /// here.
     pub(crate) fn of(state: &'a State, running: &Running) -> Self {
         let mut usage = Self::default();
-        for migration in state.in_phase(Phase::Execution) {
-            usage.add(state, migration, migration.running());
+        for (policy, connection, count) in state.running_batches() {
+            usage.count(state, policy, connection, count);
         }
         for (id, batch) in running.batches.iter().chain(&running.lent) {
             let Some(migration) = state.migration(*id) else { continue };
@@ -37,14 +38,18 @@ impl<'a> Usage<'a> {
 
     /// Some more batches of a migration run.
     pub(crate) fn add(&mut self, state: &'a State, migration: &'a Migration, count: u32) {
+        self.count(state, &migration.policy, &migration.target_connection, count);
+    }
+
+    fn count(&mut self, state: &'a State, policy: &'a PolicyName, target: &'a ConnectionName, count: u32) {
         if count == 0 {
             return;
         }
-        *self.by_policy.entry(&migration.policy).or_default() += count;
-        *self.by_connection.entry(&migration.target_connection).or_default() += count;
-        if let Some(record) = state.policies().get(&migration.policy) {
+        *self.by_policy.entry(policy).or_default() += count;
+        *self.by_connection.entry(target).or_default() += count;
+        if let Some(record) = state.policies().get(policy) {
             *self.by_team.entry(&record.policy.owner).or_default() += count;
-            if record.policy.source_connection != migration.target_connection {
+            if record.policy.source_connection != *target {
                 *self.by_connection.entry(&record.policy.source_connection).or_default() += count;
             }
         }

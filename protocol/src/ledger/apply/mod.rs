@@ -15,6 +15,7 @@ use crate::ledger::entry::{Answer, Entry, Fence};
 use crate::ledger::fold::Proposal;
 use crate::ledger::migration::{HISTORY_LIMIT, HistoryItem, Migration, Phase, WorkState};
 use crate::ledger::state::{Claim, State};
+use crate::ledger::tally::Part;
 use crate::problem::{Code, Problem};
 
 /// Index, time and actor of the entry that is being applied.
@@ -186,7 +187,7 @@ impl State {
     /// leaves no line in the history.
     fn change(&mut self, id: MigrationId, stamp: Stamp<'_>, change: impl FnOnce(&mut Migration) -> Option<String>) {
         let Some(migration) = self.migrations.get_mut(&id) else { return };
-        let (before, place) = (migration.phase, Place::owned(migration));
+        let (before, place, part) = (migration.phase, Place::owned(migration), Part::of(migration));
         let said = change(migration);
         let after = migration.phase;
         if before != after {
@@ -197,6 +198,7 @@ impl State {
             self.by_phase.entry(after).or_default().insert(id);
         }
         self.due.moved(place, Place::owned(migration));
+        self.tally.changed(migration, part, Part::of(migration));
         if let Some(what) = said {
             remember(migration, stamp, what);
         }
@@ -208,6 +210,9 @@ impl State {
         }
     }
 }
+
+/// A history of more lines than this grows as lists do, by doubling.
+const LONG_HISTORY: usize = 16;
 
 fn remember(migration: &mut Migration, stamp: Stamp<'_>, what: String) {
     if migration.history.len() >= HISTORY_LIMIT {
@@ -221,6 +226,10 @@ fn remember(migration: &mut Migration, stamp: Stamp<'_>, what: String) {
         phase: migration.phase,
         what,
     };
+    if migration.history.len() < LONG_HISTORY {
+        // Most have a handful of lines, and there may be a million of them.
+        migration.history.reserve_exact(1);
+    }
     migration.history.push(item);
 }
 

@@ -1,7 +1,5 @@
 //! Who owns what: where new migrations go, what becomes of those of nodes that are gone, transfers between living ones.
 
-use std::collections::BTreeMap;
-
 use super::{Stamp, enter, quarantine};
 use crate::defects::{self, Defect};
 use crate::fleet::placement::{SeatLoad, place};
@@ -148,17 +146,19 @@ fn transfer(
 
 /// The nodes that take work, and how much they have.
 fn seats(state: &State) -> Vec<SeatLoad> {
-    let mut backlog: BTreeMap<NodeId, u64> = BTreeMap::new();
-    for phase in [Phase::Queued, Phase::Preparation, Phase::Ready, Phase::Execution] {
-        for migration in state.due(phase) {
-            *backlog.entry(migration.owner).or_default() += seconds_left(migration);
-        }
-    }
+    // Those that have not begun by their queues' sums: there may be a million of them.
+    let backlog = |node: NodeId| {
+        let waiting = [Phase::Queued, Phase::Preparation, Phase::Ready]
+            .into_iter()
+            .flat_map(|phase| state.queues_of(node, phase));
+        let waiting = waiting.map(|(_, queue)| queue.seconds() + queue.unplanned() * UNKNOWN_SECONDS);
+        waiting.chain(state.due_of(node, Phase::Execution).map(seconds_left)).fold(0, u64::saturating_add)
+    };
     let takers = state.active().filter(|member| member.takes_work());
     let seat = |member: &crate::ledger::members::Member| SeatLoad {
         node: member.node,
         slots: member.seat.slots,
-        backlog_seconds: backlog.get(&member.node).copied().unwrap_or_default(),
+        backlog_seconds: backlog(member.node),
     };
     takers.map(seat).collect()
 }

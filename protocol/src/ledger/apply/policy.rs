@@ -185,6 +185,6 @@ fn create(
     remember(&mut migration, stamp, format!("created by generation {generation} of policy {}", policy.name));
     state.by_phase.entry(migration.phase).or_default().insert(id);
     state.due.moved(None, Place::owned(&migration));
-    state.migrations.insert(id, migration);
+    state.migrations.insert(migration);
     id
 }
