@@ -10,7 +10,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use super::load::{PeerLoad, UNPLANNED_SECONDS, batch_seconds, seconds, unstarted};
+use super::load::{PeerLoad, UNPLANNED_SECONDS, seconds, unstarted};
 use super::placement::by_time;
 use crate::ids::{BatchId, MigrationId, NodeId};
 use crate::ledger::migration::{Migration, Phase};
@@ -132,8 +132,10 @@ fn divide(victim: &Side, thief: &Side, items: &[(MigrationId, u64)]) -> Vec<Migr
 
 /// Which batches `owner` hands to a node with `free` slots, when it has no whole migration to give.
 ///
-/// Its own free slots are fed first; of the rest those of the migration go first that is farthest from its end. Limits of policies
-/// hold, batches that were handed out already are left out.
+/// Its own free slots are fed first; of the rest those of the longest migration go first, until it has none left, as its owner
+/// takes them. (If those went first of which most is left, all of an owner's large migrations would come to their ends together,
+/// and their validations, which only the owner does, would stand in line while the rest of the fleet has nothing to do.)
+/// Limits of policies hold, batches that were handed out already are left out.
 #[must_use]
 pub fn lend(state: &State, owner: &PeerLoad, running: &Running, free: u32, now: u64) -> Vec<(MigrationId, BatchId)> {
     let keeps = if owner.draining { 0 } else { owner.free as usize };
@@ -142,7 +144,7 @@ pub fn lend(state: &State, owner: &PeerLoad, running: &Running, free: u32, now: 
     let available: usize = pools.values().map(|pool| pool.batches.len()).sum();
     let mut count = available.saturating_sub(keeps).min(free as usize);
     let mut usage = Usage::of(state, running);
-    // The farthest from its end is on top; among equals the smaller id.
+    // The longest is on top; among equals the smaller id.
     let mut heap: BinaryHeap<(u64, Reverse<MigrationId>)> =
         pools.iter().map(|(id, pool)| (pool.seconds, Reverse(*id))).collect();
     let mut lent = Vec::new();
@@ -155,7 +157,6 @@ pub fn lend(state: &State, owner: &PeerLoad, running: &Running, free: u32, now: 
         }
         // The owner takes its own from the front.
         let Some(batch) = pool.batches.pop() else { continue };
-        pool.seconds = pool.seconds.saturating_sub(batch_seconds(pool.migration));
         usage.add(state, pool.migration, 1);
         lent.push((id, batch));
         heap.push((pool.seconds, Reverse(id)));
@@ -168,7 +169,7 @@ pub fn lend(state: &State, owner: &PeerLoad, running: &Running, free: u32, now: 
 struct Pool<'a> {
     migration: &'a Migration,
     batches: Vec<BatchId>,
-    /// What is left of it.
+    /// All of it.
     seconds: u64,
 }
 
@@ -196,8 +197,7 @@ fn pools<'a>(
             continue;
         }
         found += batches.len();
-        let (done, all) = migration.batch_counts();
-        let seconds = batch_seconds(migration).saturating_mul(u64::from(all - done));
+        let seconds = seconds(migration);
         pools.insert(migration.id, Pool { migration, batches, seconds });
     }
     pools

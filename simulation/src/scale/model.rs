@@ -13,6 +13,7 @@ use skein_protocol::fleet::expiry::MassDeath;
 use skein_protocol::fleet::load::PeerLoad;
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{MigrationId, NodeId, SessionNo};
+use skein_protocol::invariant::{Violation, Watch};
 use skein_protocol::ledger::fold::{Fold, Proposal};
 use skein_protocol::ledger::{Answer, Entry, Phase, Seat, State};
 use skein_protocol::plan::Plan;
@@ -39,6 +40,11 @@ const MOST_TIMES_THE_BOUND: u64 = 20;
 const SAMPLE_MICROS: u64 = 1_000_000;
 /// Samples between two looks at the process's memory.
 const SAMPLES_PER_LOOK: u64 = 32;
+/// The ledger's invariants are checked after every entry in fleets of up to so many nodes: what they remember of a million
+/// migrations is no part of the model.
+const WATCHED_NODES: u32 = 100;
+/// Entries between two checks of everything.
+const ENTRIES_PER_WHOLE: u64 = 2_000;
 
 /// What will happen.
 pub(super) enum Event {
@@ -122,6 +128,7 @@ pub(super) struct Model<'a> {
     /// What stands under the targets' names, shortened; 0 where nothing does.
     pub(super) catalog: Vec<u64>,
     pub(super) measured: Measured,
+    watch: Option<Watch>,
     entries: u64,
     waking_all: bool,
     next_sample: u64,
@@ -147,6 +154,7 @@ impl<'a> Model<'a> {
             executing: BTreeMap::new(),
             catalog: vec![0; setting.datasets as usize],
             measured: Measured::new(),
+            watch: (setting.nodes <= WATCHED_NODES).then(Watch::default),
             entries: 0,
             waking_all: false,
             next_sample: 0,
@@ -209,12 +217,30 @@ impl<'a> Model<'a> {
         let at_millis = self.wall_millis();
         let proposal = Proposal { session: 1, sequence: index, at_millis, actor: "skein".to_owned(), entry };
         let answer = self.state.apply(index, &proposal);
+        if let Some(watch) = &mut self.watch {
+            let mut violations = watch.feed(index, &proposal, &answer, &self.state);
+            if index.is_multiple_of(ENTRIES_PER_WHOLE) {
+                violations.extend(watch.whole(&self.state));
+            }
+            self.broken(&violations);
+        }
         match &answer {
             Answer::Refused(_) => self.measured.refused += 1,
             Answer::Partly(refused) => self.measured.refused += refused.len() as u64,
             _ => {}
         }
         answer
+    }
+
+    /// Invariants that do not hold.
+    fn broken(&mut self, violations: &[Violation]) {
+        violations.iter().for_each(|violation| self.measured.fail(violation.to_string()));
+    }
+
+    /// Looks at everything once more.
+    pub(super) fn check_invariants(&mut self) {
+        let violations = self.watch.as_ref().map_or(Vec::new(), |watch| watch.whole(&self.state));
+        self.broken(&violations);
     }
 
     fn is_through(&self) -> bool {

@@ -172,6 +172,7 @@ impl Model<'_> {
     pub(super) fn reckon(mut self) -> Outcome {
         let (rows, rows_dropped, rows_lost) = self.count_rows();
         self.check();
+        self.check_invariants();
         let setting = self.setting.clone();
         let measured = &mut self.measured;
         measured.rss_peak = measured.rss_peak.max(process::resident_bytes());

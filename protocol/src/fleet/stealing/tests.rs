@@ -172,6 +172,20 @@ fn batches_are_lent_from_the_end_of_the_longest_and_own_slots_are_fed_first() {
 }
 
 #[test]
+fn the_longest_is_brought_to_its_end_before_another_is_lent_from() {
+    let (mut scenario, ids) = two(2);
+    scenario.plan(ids[0], 6, 600);
+    scenario.plan(ids[1], 3, 300);
+    for batch in 0..4 {
+        let started = scenario.start(ids[0], batch);
+        scenario.finish(ids[0], started);
+    }
+    let owner = load(&scenario.state, NODE, 1, &Running::default(), false);
+    let lent = lend(&scenario.state, &PeerLoad { free: 0, ..owner }, &Running::default(), 3, 0);
+    assert_eq!(lent, [(ids[0], batch_id(5)), (ids[0], batch_id(4)), (ids[1], batch_id(2))]);
+}
+
+#[test]
 fn lending_keeps_to_the_limit_of_the_policy() {
     let mut scenario = Scenario::default();
     scenario.fact(opened_by(NODE, 1, 1));
