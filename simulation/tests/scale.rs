@@ -71,7 +71,9 @@ fn the_table_and_the_picture_say_what_was_found() {
     assert!(table.lines().all(|line| line.matches('|').count() == 4), "{table}");
     let picture = svg(&outcomes[1]);
     assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n"));
-    for part in ["prefers-color-scheme: dark", "class=\"kill\"", "class=\"bound\"", "batches lent", "2 nodes killed"] {
+    for part in
+        ["prefers-color-scheme: dark", "class=\"kill-line\"", "class=\"bound\"", "batches lent", "2 nodes killed"]
+    {
         assert!(picture.contains(part), "{part}");
     }
     assert!(!picture.contains("NaN") && !picture.contains("inf"));

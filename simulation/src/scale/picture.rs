@@ -28,16 +28,23 @@ const TICKS: u64 = 8;
 /// Steps between marks, seconds.
 const STEPS: [u64; 12] = [1, 5, 10, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200];
 
-/// Colours: two hues and greys that differ in brightness as well, so that they are told apart without their hue.
+/// Colours of light pages, and those of dark ones: hues that differ in brightness as well, so that they are told apart without
+/// their hue. Plain classes: not everything that draws SVG knows variables.
 const STYLE: &str = "
-  .skein-scale { --ground: #ffffff; --ink: #1c2430; --faint: #5b6675; --line: #d9dee5; --work: #2f6fde; --idle: #e4e9f0; --dead: #9aa4b1; \
---done: #0d8a5f; --lent: #d9822b; --stolen: #7a4fc9; --kill: #c9304f; font: 13px system-ui, sans-serif; }
-  @media (prefers-color-scheme: dark) { .skein-scale { --ground: #12161c; --ink: #e8edf4; --faint: #9aa6b5; --line: #2d3642; \
---work: #5b94f5; --idle: #262e39; --dead: #5a6573; --done: #3ecf97; --lent: #f0a65a; --stolen: #b08cf0; --kill: #ff6b85; } }
-  .skein-scale text { fill: var(--ink); } .skein-scale .faint { fill: var(--faint); font-size: 12px; }
+  .skein-scale { font: 13px system-ui, sans-serif; }
+  .skein-scale .ground { fill: #ffffff; } .skein-scale text { fill: #1c2430; } .skein-scale .faint { fill: #5b6675; font-size: 12px; }
   .skein-scale .title { font-size: 16px; font-weight: 600; }
-  .skein-scale .grid { stroke: var(--line); stroke-width: 1; } .skein-scale .bound { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 4 4; }
-  .skein-scale .done { fill: none; stroke: var(--done); stroke-width: 2; } .skein-scale .kill { stroke: var(--kill); stroke-width: 1.5; }
+  .skein-scale .grid { stroke: #d9dee5; } .skein-scale .bound { stroke: #1c2430; stroke-dasharray: 4 4; }
+  .skein-scale .work { fill: #2f6fde; } .skein-scale .idle { fill: #e4e9f0; } .skein-scale .dead { fill: #9aa4b1; }
+  .skein-scale .done { fill: #0d8a5f; } .skein-scale .lent { fill: #d9822b; } .skein-scale .stolen { fill: #7a4fc9; } .skein-scale .kill { fill: #c9304f; }
+  .skein-scale .done-line { fill: none; stroke: #0d8a5f; stroke-width: 2; } .skein-scale .kill-line { stroke: #c9304f; stroke-width: 1.5; }
+  @media (prefers-color-scheme: dark) {
+    .skein-scale .ground { fill: #12161c; } .skein-scale text { fill: #e8edf4; } .skein-scale .faint { fill: #9aa6b5; }
+    .skein-scale .grid { stroke: #2d3642; } .skein-scale .bound { stroke: #e8edf4; }
+    .skein-scale .work { fill: #5b94f5; } .skein-scale .idle { fill: #262e39; } .skein-scale .dead { fill: #5a6573; }
+    .skein-scale .done { fill: #3ecf97; } .skein-scale .lent { fill: #f0a65a; } .skein-scale .stolen { fill: #b08cf0; } .skein-scale .kill { fill: #ff6b85; }
+    .skein-scale .done-line { stroke: #3ecf97; } .skein-scale .kill-line { stroke: #ff6b85; }
+  }
 ";
 
 /// A drawing that stands alone or in a page, in light and dark.
@@ -48,7 +55,7 @@ pub fn svg(outcome: &Outcome) -> String {
     let _ = write!(
         text,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"skein-scale\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
-         aria-label=\"{}\">\n<style>{STYLE}</style>\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"8\" fill=\"var(--ground)\"/>\n",
+         aria-label=\"{}\">\n<style>{STYLE}</style>\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"8\" class=\"ground\"/>\n",
         chart.said()
     );
     chart.head(&mut text);
@@ -134,7 +141,7 @@ impl<'a> Chart<'a> {
         {
             let _ = writeln!(
                 text,
-                "<rect x=\"{x}\" y=\"62\" width=\"11\" height=\"11\" rx=\"2\" fill=\"var(--{colour})\"/>\
+                "<rect x=\"{x}\" y=\"62\" width=\"11\" height=\"11\" rx=\"2\" class=\"{colour}\"/>\
                  <text class=\"faint\" x=\"{}\" y=\"72\">{what}</text>",
                 x + 16.0
             );
@@ -151,7 +158,7 @@ impl<'a> Chart<'a> {
                 text,
                 "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
                  <text class=\"faint\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{slots}</text>\
-                 <text class=\"faint\" x=\"{}\" y=\"{:.1}\" style=\"fill: var(--done)\">{} %</text>",
+                 <text class=\"faint done\" x=\"{}\" y=\"{:.1}\">{} %</text>",
                 LEFT - 8.0,
                 y + 4.0,
                 RIGHT + 8.0,
@@ -182,7 +189,7 @@ impl<'a> Chart<'a> {
             for (second, moment) in self.points.iter().rev() {
                 let _ = write!(path, "{:.1},{:.1} ", self.x(*second), self.y(low(moment)));
             }
-            let _ = writeln!(text, "<polygon fill=\"var(--{colour})\" points=\"{}\"/>", path.trim_end());
+            let _ = writeln!(text, "<polygon class=\"{colour}\" points=\"{}\"/>", path.trim_end());
         };
         let working = |moment: &Moment| float(moment.working) / self.slots;
         let living = |moment: &Moment| 1.0 - float(moment.dead) / self.slots;
@@ -202,7 +209,7 @@ impl<'a> Chart<'a> {
                 drawn.push(x);
                 let _ = writeln!(
                     text,
-                    "<line class=\"kill\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{}\" y2=\"{}\"/>",
+                    "<line class=\"kill-line\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{}\" y2=\"{}\"/>",
                     TOP - 7.0,
                     TOP - 1.0
                 );
@@ -218,7 +225,7 @@ impl<'a> Chart<'a> {
         }
         let end = float(self.outcome.makespan_millis) / 1000.0;
         let _ = write!(path, "{:.1},{:.1}", self.x(end), self.y(float(self.outcome.committed) / all));
-        let _ = writeln!(text, "<polyline class=\"done\" points=\"{path}\"/>");
+        let _ = writeln!(text, "<polyline class=\"done-line\" points=\"{path}\"/>");
     }
 
     fn bound(&self, text: &mut String) {
@@ -267,7 +274,7 @@ impl<'a> Chart<'a> {
                     low -= tall;
                     let _ = writeln!(
                         text,
-                        "<rect x=\"{x:.1}\" y=\"{low:.1}\" width=\"{:.1}\" height=\"{tall:.1}\" fill=\"var(--{colour})\"/>",
+                        "<rect x=\"{x:.1}\" y=\"{low:.1}\" width=\"{:.1}\" height=\"{tall:.1}\" class=\"{colour}\"/>",
                         width * 0.8
                     );
                 }
@@ -282,7 +289,7 @@ impl<'a> Chart<'a> {
             let y = MOVED_BOTTOM + 24.0;
             let _ = writeln!(
                 text,
-                "<rect x=\"{x}\" y=\"{}\" width=\"11\" height=\"11\" rx=\"2\" fill=\"var(--{colour})\"/>\
+                "<rect x=\"{x}\" y=\"{}\" width=\"11\" height=\"11\" rx=\"2\" class=\"{colour}\"/>\
                  <text class=\"faint\" x=\"{}\" y=\"{y}\">{what}</text>",
                 y - 10.0,
                 x + 16.0
