@@ -80,7 +80,7 @@ impl Setting {
             nodes: 5_000,
             slots: 4,
             datasets: 1_000_000,
-            policies: 100,
+            policies: 40,
             median_partitions: 0.9,
             partitions_spread: 0.9,
             partition_mib: 224,
