@@ -8,7 +8,7 @@ fn small(seed: u64) -> Setting {
 }
 
 fn ran(setting: &Setting) -> Outcome {
-    run(setting).unwrap()
+    run(setting).expect("the setting makes sense")
 }
 
 #[test]
