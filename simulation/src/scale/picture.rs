@@ -37,13 +37,15 @@ const STYLE: &str = "
   .skein-scale .grid { stroke: #d9dee5; } .skein-scale .bound { stroke: #1c2430; stroke-dasharray: 4 4; }
   .skein-scale .work { fill: #2f6fde; } .skein-scale .idle { fill: #e4e9f0; } .skein-scale .dead { fill: #9aa4b1; }
   .skein-scale .done { fill: #0d8a5f; } .skein-scale .lent { fill: #d9822b; } .skein-scale .stolen { fill: #7a4fc9; } .skein-scale .kill { fill: #c9304f; }
+  .skein-scale .halo { fill: none; stroke: #ffffff; stroke-width: 5; stroke-opacity: 0.75; }
   .skein-scale .done-line { fill: none; stroke: #0d8a5f; stroke-width: 2; } .skein-scale .kill-line { stroke: #c9304f; stroke-width: 1.5; }
   @media (prefers-color-scheme: dark) {
     .skein-scale .ground { fill: #12161c; } .skein-scale text { fill: #e8edf4; } .skein-scale .faint { fill: #9aa6b5; }
     .skein-scale .grid { stroke: #2d3642; } .skein-scale .bound { stroke: #e8edf4; }
     .skein-scale .work { fill: #5b94f5; } .skein-scale .idle { fill: #262e39; } .skein-scale .dead { fill: #5a6573; }
     .skein-scale .done { fill: #3ecf97; } .skein-scale .lent { fill: #f0a65a; } .skein-scale .stolen { fill: #b08cf0; } .skein-scale .kill { fill: #ff6b85; }
-    .skein-scale .done-line { stroke: #3ecf97; } .skein-scale .kill-line { stroke: #ff6b85; }
+    .skein-scale .halo { fill: none; stroke: #ffffff; stroke-width: 5; stroke-opacity: 0.75; }
+  .skein-scale .done-line { stroke: #3ecf97; } .skein-scale .kill-line { stroke: #ff6b85; }
   }
 ";
 
@@ -74,8 +76,16 @@ struct Chart<'a> {
     /// Seconds from the left to the right.
     seconds: f64,
     slots: f64,
-    /// Moments with their second, no more than are seen.
-    points: Vec<(f64, Moment)>,
+    /// No more than are seen.
+    points: Vec<Point>,
+}
+
+/// The fleet for a while from a second on.
+struct Point {
+    second: f64,
+    working: f64,
+    dead: f64,
+    committed: f64,
 }
 
 #[allow(clippy::cast_precision_loss, reason = "places on a drawing")]
@@ -88,12 +98,16 @@ impl<'a> Chart<'a> {
         let all = &outcome.moments;
         let every = all.len().div_ceil(POINTS).max(1);
         // Each point is the mean of the moments up to the next one: a single moment would flicker.
-        let mean = |part: &[Moment]| {
-            let sum = |of: fn(&Moment) -> u64| part.iter().map(of).sum::<u64>() / part.len() as u64;
-            Moment { working: sum(|m| m.working), dead: sum(|m| m.dead), ..part[part.len() - 1] }
+        let mean = |part: &[Moment], of: fn(&Moment) -> u64| {
+            float(part.iter().map(of).sum::<u64>()) / float(part.len().max(1) as u64)
         };
-        let points = all.chunks(every).enumerate();
-        let points = points.map(|(number, part)| (float((number * every) as u64), mean(part))).collect();
+        let point = |(number, part): (usize, &[Moment])| Point {
+            second: float((number * every) as u64),
+            working: mean(part, |moment| moment.working),
+            dead: mean(part, |moment| moment.dead),
+            committed: float(part.last().map_or(0, |moment| moment.committed)),
+        };
+        let points = all.chunks(every).enumerate().map(point).collect();
         let seconds = (float(outcome.makespan_millis) / 1000.0).max(1.0) * 1.02;
         Self { outcome, seconds, slots: float(outcome.setting.all_slots()), points }
     }
@@ -124,11 +138,12 @@ impl<'a> Chart<'a> {
         let (makespan, bound) = (duration(o.makespan_millis), duration(o.bound_millis));
         let _ = writeln!(
             text,
-            "<text class=\"title\" x=\"{LEFT}\" y=\"30\">{} nodes × {} slots, {} migrations</text>\n\
+            "<text class=\"title\" x=\"{LEFT}\" y=\"30\">{} nodes × {} {}, {} migrations</text>\n\
              <text class=\"faint\" x=\"{LEFT}\" y=\"50\">{makespan}, {:.3} of the lower bound {bound}; {:.1} % of the living slots at \
              work; {} rows lost; {} nodes killed</text>",
             grouped(u64::from(o.setting.nodes)),
             o.setting.slots,
+            if o.setting.slots == 1 { "slot" } else { "slots" },
             grouped(u64::from(o.setting.datasets)),
             o.ratio(),
             o.utilisation * 100.0,
@@ -181,18 +196,18 @@ impl<'a> Chart<'a> {
 
     /// What works lies at the bottom, what is dead on top, what is idle between them.
     fn slots(&self, text: &mut String) {
-        let mut area = |colour: &str, low: &dyn Fn(&Moment) -> f64, high: &dyn Fn(&Moment) -> f64| {
+        let mut area = |colour: &str, low: &dyn Fn(&Point) -> f64, high: &dyn Fn(&Point) -> f64| {
             let mut path = String::new();
-            for (second, moment) in &self.points {
-                let _ = write!(path, "{:.1},{:.1} ", self.x(*second), self.y(high(moment)));
+            for point in &self.points {
+                let _ = write!(path, "{:.1},{:.1} ", self.x(point.second), self.y(high(point)));
             }
-            for (second, moment) in self.points.iter().rev() {
-                let _ = write!(path, "{:.1},{:.1} ", self.x(*second), self.y(low(moment)));
+            for point in self.points.iter().rev() {
+                let _ = write!(path, "{:.1},{:.1} ", self.x(point.second), self.y(low(point)));
             }
             let _ = writeln!(text, "<polygon class=\"{colour}\" points=\"{}\"/>", path.trim_end());
         };
-        let working = |moment: &Moment| float(moment.working) / self.slots;
-        let living = |moment: &Moment| 1.0 - float(moment.dead) / self.slots;
+        let working = |point: &Point| point.working / self.slots;
+        let living = |point: &Point| 1.0 - point.dead / self.slots;
         area("idle", &working, &living);
         area("work", &|_| 0.0, &working);
         if !self.outcome.killings.is_empty() {
@@ -220,12 +235,15 @@ impl<'a> Chart<'a> {
     fn published(&self, text: &mut String) {
         let all = float(u64::from(self.outcome.setting.datasets));
         let mut path = String::new();
-        for (second, moment) in &self.points {
-            let _ = write!(path, "{:.1},{:.1} ", self.x(*second), self.y(float(moment.committed) / all));
+        for point in &self.points {
+            let _ = write!(path, "{:.1},{:.1} ", self.x(point.second), self.y(point.committed / all));
         }
         let end = float(self.outcome.makespan_millis) / 1000.0;
         let _ = write!(path, "{:.1},{:.1}", self.x(end), self.y(float(self.outcome.committed) / all));
-        let _ = writeln!(text, "<polyline class=\"done-line\" points=\"{path}\"/>");
+        let _ = writeln!(
+            text,
+            "<polyline class=\"halo\" points=\"{path}\"/><polyline class=\"done-line\" points=\"{path}\"/>"
+        );
     }
 
     fn bound(&self, text: &mut String) {
