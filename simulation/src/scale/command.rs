@@ -1,7 +1,7 @@
 //! `skein-sim scale`: runs the model and writes down what it gave.
 //!
-//! In: which settings, how often. Out: a table on stdout, and in a folder the table, the numbers and a picture of each; exit 1
-//! when something is lost or a goal is missed.
+//! In: which settings, how often. Out: a table on stdout, and in a folder the numbers and a picture of each and a page over all;
+//! exit 1 when something is lost or a goal is missed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub struct Arguments {
     /// Kills so many percent of the nodes on the way.
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=90))]
     kill: Option<u32>,
-    /// Writes `scale.md`, `scale.json` and a picture of each run into this folder.
+    /// Writes the numbers and a picture of each run into this folder, and `scale.md` over all runs that are there.
     #[arg(long)]
     out: Option<PathBuf>,
 }
@@ -85,26 +85,55 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if outcomes.iter().all(well) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Writes the numbers and the picture of each run, and the page over all runs whose numbers are in the folder: large fleets are run
+/// one by one, each in a process of its own.
 fn write(folder: &Path, outcomes: &[Outcome]) -> Result<()> {
     let put = |name: &str, text: String| {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| path.display().to_string())
     };
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let mut page = String::from("# Fleets in the model\n\n");
-    page.push_str(&table(outcomes));
     for outcome in outcomes {
-        let name = file_name(outcome);
-        page.push_str(&format!("\n## {}\n\n![slots over time]({name})\n", outcome.setting.name));
-        put(&name, svg(outcome))?;
+        put(&format!("{}.json", name(outcome)), serde_json::to_string_pretty(outcome)? + "\n")?;
+        put(&format!("{}.svg", name(outcome)), svg(outcome))?;
     }
-    put("scale.json", serde_json::to_string_pretty(outcomes)? + "\n")?;
-    put("scale.md", page)
+    put("scale.md", page(&read(folder)?))
 }
 
-fn file_name(outcome: &Outcome) -> String {
+/// All runs whose numbers are in a folder, small fleets first.
+fn read(folder: &Path) -> Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if file.starts_with("scale-") && file.ends_with(".json") {
+            let text = fs::read_to_string(&path)?;
+            let outcome: Outcome = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+            outcomes.push(outcome);
+        }
+    }
+    outcomes.sort_by_key(|one| (one.setting.nodes, one.setting.killed_percent, one.setting.seed));
+    Ok(outcomes)
+}
+
+fn page(outcomes: &[Outcome]) -> String {
+    let mut page = String::from("# Fleets in the model\n\n");
+    page.push_str(
+        "The nodes' own decisions and the ledger's own fold; membership, the log's pace and the durations of work are modelled\n\
+         (`skein-sim scale`, `simulation/src/scale`). The same setting and seed give the same numbers, but for time and memory.\n\n",
+    );
+    page.push_str(&table(outcomes));
+    for outcome in outcomes {
+        let (title, seed) = (&outcome.setting.name, outcome.setting.seed);
+        page.push_str(&format!("\n## {title}, seed {seed}\n\n![slots over time]({}.svg)\n", name(outcome)));
+    }
+    page
+}
+
+/// The name of a run's files.
+fn name(outcome: &Outcome) -> String {
     let setting = &outcome.setting;
     let killed = if setting.killed_percent > 0 { "-killed" } else { "" };
     let seed = if setting.seed == 1 { String::new() } else { format!("-seed-{}", setting.seed) };
-    format!("scale-{}{killed}{seed}.svg", setting.nodes)
+    format!("scale-{}{killed}{seed}", setting.nodes)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use skein_protocol::fleet::expiry::{self, MassDeath, SessionView};
 use skein_protocol::ids::{BatchId, MigrationId, NodeId, SessionNo};
 use skein_protocol::ledger::{Entry, Phase};
@@ -24,7 +24,7 @@ const KILLED_UNTIL: u64 = 750;
 const RACKS: usize = 3;
 
 /// A node is killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Killing {
     /// When, milliseconds.
     pub millis: u64,

@@ -2,7 +2,7 @@
 //!
 //! In: the model at its end. Out: [`Outcome`]. The truth about rows comes from the warehouse, what became of them from the ledger.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use skein_protocol::ledger::Phase;
 
 use super::bound;
@@ -16,7 +16,7 @@ use super::warehouse::Warehouse;
 const FAILURES_TOLD: usize = 20;
 
 /// The fleet at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     /// Slots in which something happens.
     pub working: u64,
@@ -76,7 +76,7 @@ impl Measured {
 }
 
 /// What a run gave.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// What was run.
     pub setting: Setting,

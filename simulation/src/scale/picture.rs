@@ -44,7 +44,7 @@ const STYLE: &str = "
     .skein-scale .grid { stroke: #2d3642; } .skein-scale .bound { stroke: #e8edf4; }
     .skein-scale .work { fill: #5b94f5; } .skein-scale .idle { fill: #262e39; } .skein-scale .dead { fill: #5a6573; }
     .skein-scale .done { fill: #3ecf97; } .skein-scale .lent { fill: #f0a65a; } .skein-scale .stolen { fill: #b08cf0; } .skein-scale .kill { fill: #ff6b85; }
-    .skein-scale .halo { fill: none; stroke: #ffffff; stroke-width: 5; stroke-opacity: 0.75; }
+    .skein-scale .halo { stroke: #12161c; }
   .skein-scale .done-line { stroke: #3ecf97; } .skein-scale .kill-line { stroke: #ff6b85; }
   }
 ";

@@ -2,10 +2,10 @@
 //!
 //! In: a name and a seed. Out: [`Setting`]. Not here: what the datasets look like in detail (`warehouse`).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A fleet and its work.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Setting {
     /// What people call it.
     pub name: String,
