@@ -198,6 +198,11 @@ pub const ALL: &[Invariant] = &[
         "A first batch is handed out only when every policy that its own waits for is through.",
     ),
     step(
+        "priority-respected",
+        order::priority_is_respected,
+        "Of two migrations of a node that could run, the more urgent one goes first, but for the turns of those that wait longest.",
+    ),
+    step(
         "bypass-bounded",
         order::bypass_is_bounded,
         "Of the hand-outs of a node, one in so many goes to who waits longest, whatever its priority.",

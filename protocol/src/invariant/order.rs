@@ -19,6 +19,17 @@ pub(super) fn dependencies_are_respected(step: &Step<'_>) -> Verdict {
     ensure(!begins || step.unmet.is_empty(), || format!("it began before {:?} were through", step.unmet))
 }
 
+/// Of two migrations of a node that could run, the more urgent one goes first.
+pub(super) fn priority_is_respected(step: &Step<'_>) -> Verdict {
+    let Entry::BatchStarted { .. } = step.entry else { return Ok(()) };
+    // So many hand-outs may have been decided before the more urgent ones came, and one was the turn of who waits longest.
+    let slots = step.fleet.get(&step.after.owner).map_or(0, |owner| u64::from(owner.slots));
+    let bound = 2 * slots + 1;
+    ensure(step.inverted <= bound, || {
+        format!("{} hand-outs in a row went before more urgent ones; {bound} may", step.inverted)
+    })
+}
+
 /// Of the hand-outs of a node, one in so many goes to who waits longest, whatever its priority.
 pub(super) fn bypass_is_bounded(step: &Step<'_>) -> Verdict {
     let Entry::BatchStarted { .. } = step.entry else { return Ok(()) };

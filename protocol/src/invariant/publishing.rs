@@ -10,7 +10,7 @@ use crate::ledger::entry::{Entry, Request};
 use crate::ledger::migration::{Phase, WithdrawReason};
 
 /// A tombstone goes when its time is over; clocks of different nodes differ by less than this, milliseconds.
-const CLOCKS_DIFFER_MILLIS: u64 = 60_000;
+const CLOCKS_DIFFER_MILLIS: u64 = 300_000;
 
 /// Nothing moves without an approval of exactly the present plan, by somebody who gave it.
 pub(super) fn approval_is_bound(step: &Step<'_>) -> Verdict {

@@ -42,6 +42,8 @@ pub struct Step<'a> {
     pub unmet: &'a [PolicyName],
     /// If this entry hands out a batch of its owner: how many such hand-outs passed by the one that waits longest.
     pub passed_by: u64,
+    /// The same of hand-outs, one after the other, that went before more urgent ones than the node has slots.
+    pub inverted: u64,
 }
 
 impl Step<'_> {

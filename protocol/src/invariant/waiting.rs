@@ -23,6 +23,8 @@ pub(super) struct Waiting {
     ready_since: BTreeMap<MigrationId, u64>,
     /// By whom, who waits longest, and how often it was passed by.
     passed: BTreeMap<NodeId, (MigrationId, u64)>,
+    /// By whom, how often in a row a hand-out went before more urgent ones.
+    inverted: BTreeMap<NodeId, u64>,
 }
 
 fn is_open(phase: Phase, generation: Generation, newest: Generation) -> bool {
@@ -85,6 +87,31 @@ impl Waiting {
     /// A node has a new session: it counts its hand-outs anew.
     pub(super) fn starts_anew(&mut self, node: NodeId) {
         self.passed.remove(&node);
+        self.inverted.remove(&node);
+    }
+
+    /// How many hand-outs of the owner in a row, this one included, went before more urgent ones. One that was handed out and is
+    /// not recorded yet takes a slot: only more of them than there are slots count.
+    pub(super) fn inverted(
+        &mut self,
+        state: &State,
+        entry: &Entry,
+        (before, slots): (&Glimpse, u32),
+        at_millis: u64,
+    ) -> u64 {
+        let Entry::BatchStarted { fence, runner, .. } = entry else { return 0 };
+        if *runner != before.owner {
+            return 0;
+        }
+        let priority = state.migration(fence.migration).map_or(0, |migration| migration.priority);
+        let enough = slots as usize + 1;
+        if more_urgent(state, (before, priority), enough, at_millis) < enough {
+            self.inverted.remove(runner);
+            return 0;
+        }
+        let inverted = self.inverted.entry(*runner).or_default();
+        *inverted += 1;
+        *inverted
     }
 
     /// How often, this hand-out included, `owner` has passed by who waits longest.
@@ -107,6 +134,31 @@ impl Waiting {
         passed.1 += 1;
         passed.1
     }
+}
+
+/// How many migrations of the owner are more urgent than the one that was started, and could run at once over the same
+/// connections; no more than `enough` are counted.
+fn more_urgent(state: &State, started: (&Glimpse, u8), enough: usize, at_millis: u64) -> usize {
+    let (started, priority) = started;
+    let wanted = connections(state, &started.policy);
+    let mut count = 0;
+    for phase in [Phase::Ready, Phase::Execution] {
+        for (policy, queue) in state.queues_of(started.owner, phase) {
+            let first = queue.ids().next().and_then(|id| state.migration(id));
+            if first.is_none_or(|first| first.priority <= priority)
+                || connections(state, policy) != wanted
+                || !has_room(state, policy)
+            {
+                continue;
+            }
+            let urgent = queue.ids().filter_map(|id| state.migration(id)).take_while(|one| one.priority > priority);
+            count += urgent.filter(|one| could_run(one, at_millis)).take(enough - count).count();
+            if count == enough {
+                return count;
+            }
+        }
+    }
+    count
 }
 
 /// Who of the owner's migrations waits longest: it could run at once, over the same connections as the one that was started,

@@ -159,12 +159,14 @@ impl Watch {
         let (id, after) = (migration.id, Glimpse::of(migration));
         let before = self.known.get(&id);
         let lines = migration.history.iter().rev().take_while(|line| line.index == index).count();
-        let (mut unmet, mut passed_by) = (Vec::new(), 0);
+        let (mut unmet, mut passed_by, mut inverted) = (Vec::new(), 0, 0);
         if let (Entry::BatchStarted { .. }, Some(before)) = (&proposal.entry, before)
             && before != &after
         {
             unmet = self.waiting.unmet(state, id, before);
             passed_by = self.waiting.passed_by(state, &proposal.entry, before, proposal.at_millis);
+            let slots = self.fleet.get(&before.owner).map_or(0, |owner| owner.slots);
+            inverted = self.waiting.inverted(state, &proposal.entry, (before, slots), proposal.at_millis);
         }
         let step = Step {
             index,
@@ -180,6 +182,7 @@ impl Watch {
             fleet: &self.fleet,
             unmet: &unmet,
             passed_by,
+            inverted,
         };
         for (name, check) in steps() {
             found.note(name, Some(id), check(&step));

@@ -30,8 +30,8 @@ pub enum Request {
     Act(Action, String),
     /// What is in quarantine is replayed: of these targets, or all.
     Replay(Option<Vec<String>>),
-    /// What is in quarantine is given up: of a policy.
-    Discard(String),
+    /// What is in quarantine is given up: of these targets.
+    Discard(Vec<String>),
     /// Something that no reader can see.
     Other(String),
 }
@@ -212,8 +212,25 @@ impl Asked {
     pub(super) fn takes_back(&self, target: &str) -> bool {
         matches!(&self.request, Request::Act(Action::Cancel | Action::Rollback, one) if one == target)
     }
+
+    /// Whether a table may disappear by it. What is discarded may just have been published in another run.
+    pub(super) fn may_take_back(&self, target: &str) -> bool {
+        self.takes_back(target) || matches!(&self.request, Request::Discard(targets) if names(targets, target))
+    }
+
+    /// Whether it is a submission of the target that was acknowledged, with all that it selects: a dataset that is not there at
+    /// that moment is not selected.
+    pub(super) fn promises(&self, target: &str) -> bool {
+        let (Request::Submit { targets, .. }, Outcome::Done { body, .. }) = (&self.request, &self.outcome) else {
+            return false;
+        };
+        let answer: Value = serde_json::from_str(body).unwrap_or_default();
+        let taken = [&answer["created"], &answer["kept"]].into_iter().filter_map(Value::as_u64).sum::<u64>();
+        names(targets, target) && taken >= targets.len() as u64
+    }
 }
 
-fn names(targets: &[String], target: &str) -> bool {
+/// Whether a target is one of them.
+pub(super) fn names(targets: &[String], target: &str) -> bool {
     targets.iter().any(|one| one == target)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{MigrationId, Run, TableUuid};
 
-use super::request::{Action, Asked, Listed, Request, Seen};
+use super::request::{Action, Asked, Listed, Request, Seen, names};
 use super::{ASKED, ENDS, KEPT, ROWS};
 
 /// A migration has no more runs than this in any story that is told here.
@@ -74,7 +74,7 @@ impl Story {
 
     fn disappears(&mut self, target: &str, at: Duration, asked: &BTreeMap<u64, Asked>) -> Vec<String> {
         let reason = asked.iter().find(|(id, asked)| {
-            asked.at <= at && asked.takes_back(target) && asked.may_be_done() && !self.closed.contains(*id)
+            asked.at <= at && asked.may_take_back(target) && asked.may_be_done() && !self.closed.contains(*id)
         });
         match reason {
             Some((id, _)) => {
@@ -132,11 +132,11 @@ impl Story {
         let refused = self.used.iter().filter(|id| asked.get(id).is_some_and(|asked| !asked.may_be_done()));
         // Another request may explain the same change.
         let spare = |id: &u64| {
-            let back = asked[id].takes_back(target);
+            let back = asked[id].may_take_back(target);
             asked.iter().any(|(other, one)| {
                 one.may_be_done()
                     && !self.used.contains(other)
-                    && (if back { one.takes_back(target) } else { one.opens(target) })
+                    && (if back { one.may_take_back(target) } else { one.opens(target) })
             })
         };
         let lies = refused.filter(|id| !spare(id));
@@ -168,11 +168,8 @@ impl Story {
                 }
             }
         }
-        let submitted = asked.values().any(|asked| {
-            asked.is_done()
-                && matches!(&asked.request, Request::Submit { targets, .. } if targets.iter().any(|one| one == target))
-        });
-        if let Some(rows) = listed.filter(|_| submitted) {
+        let promised = asked.values().any(|asked| asked.promises(target));
+        if let Some(rows) = listed.filter(|_| promised) {
             complaints.extend(self.fits(target, at, &rows, asked));
         }
         complaints
@@ -206,7 +203,7 @@ impl Story {
                 "quarantined" => row.problem.is_some(),
                 "paused" => row.problem.is_some(),
                 "approval" => was_asked(
-                    &|request| matches!(request, Request::Submit { approval: true, targets, .. } if targets.iter().any(|one| one == target)),
+                    &|request| matches!(request, Request::Submit { approval: true, targets, .. } if names(targets, target)),
                 ),
                 // It waits for another policy, which does not get through by itself.
                 "ready" => true,
@@ -226,7 +223,7 @@ impl Story {
 /// Different documents that were submitted for a target.
 fn generations(target: &str, asked: &BTreeMap<u64, Asked>) -> usize {
     let documents = asked.values().filter(|asked| asked.may_be_done()).filter_map(|asked| match &asked.request {
-        Request::Submit { document, targets, .. } if targets.iter().any(|one| one == target) => Some(document),
+        Request::Submit { document, targets, .. } if names(targets, target) => Some(document),
         _ => None,
     });
     documents.collect::<BTreeSet<_>>().len()
@@ -236,8 +233,7 @@ fn generations(target: &str, asked: &BTreeMap<u64, Asked>) -> usize {
 fn ends(request: &Request, target: &str) -> bool {
     match request {
         Request::Act(Action::Cancel, one) => one == target,
-        Request::Reject(targets) => targets.iter().any(|one| one == target),
-        Request::Discard(_) => true,
+        Request::Reject(targets) | Request::Discard(targets) => names(targets, target),
         _ => false,
     }
 }
@@ -246,7 +242,7 @@ fn ends(request: &Request, target: &str) -> bool {
 /// migration, run and plan it is.
 fn is_approved(target: &str, at: Duration, seen: &Seen, asked: &BTreeMap<u64, Asked>) -> bool {
     let mut submits = asked.values().filter_map(|asked| match &asked.request {
-        Request::Submit { targets, approval, .. } if targets.iter().any(|one| one == target) => Some(*approval),
+        Request::Submit { targets, approval, .. } if names(targets, target) => Some(*approval),
         _ => None,
     });
     if submits.any(|approval| !approval) {

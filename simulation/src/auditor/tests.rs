@@ -43,8 +43,12 @@ fn begun(approval: bool) -> Auditor {
     let mut auditor = Auditor::new();
     auditor.source(T, at(0), rows(&[1, 2]));
     auditor.asked(1, at(1), submit("key", approval));
-    auditor.answered(1, at(2), Answer::Done("{}".to_owned()));
+    auditor.answered(1, at(2), taken());
     auditor
+}
+
+fn taken() -> Answer {
+    Answer::Done(r#"{"created":1,"superseded":0,"kept":0}"#.to_owned())
 }
 
 /// Somebody asks for an action and is told that it is done.
@@ -171,7 +175,7 @@ fn a_table_that_comes_back_without_another_run_is_seen() {
 fn a_submission_that_is_repeated_under_its_key_opens_no_second_run() {
     let mut auditor = begun(false);
     auditor.asked(2, at(2), submit("key", false));
-    auditor.answered(2, at(2), Answer::Done("{}".to_owned()));
+    auditor.answered(2, at(2), taken());
     auditor.saw(T, at(3), seen("1.json"));
     act(&mut auditor, 3, 4, Action::Rollback, done());
     auditor.saw(T, at(5), None);
@@ -217,6 +221,11 @@ fn an_acknowledged_submission_that_is_lost_or_ends_without_reason_is_seen() {
     let mut auditor = begun(false);
     auditor.listed(Vec::new());
     complains(&auditor.finish(at(99), true), "does not list it");
+    let mut auditor = Auditor::new();
+    auditor.asked(1, at(1), submit("key", false));
+    auditor.answered(1, at(2), Answer::Done(r#"{"created":0,"kept":0}"#.to_owned()));
+    auditor.listed(Vec::new());
+    assert_eq!(auditor.finish(at(99), true), [""; 0], "its dataset was not there to be selected");
     complains(&complaints(&mut begun(false), "committed"), "is not visible");
     complains(&complaints(&mut begun(false), "cancelled"), "nothing says why");
     complains(&complaints(&mut begun(false), "rolled_back"), "nothing says why");
@@ -238,7 +247,7 @@ fn two_answers_to_one_key_are_seen() {
     let mut auditor = begun(false);
     let Request::Submit { key, policy, targets, approval, .. } = submit("key", false) else { unreachable!() };
     auditor.asked(2, at(3), Request::Submit { key, document: "another".to_owned(), policy, targets, approval });
-    auditor.answered(2, at(4), Answer::Done("{}".to_owned()));
+    auditor.answered(2, at(4), taken());
     complains(&auditor.finish(at(99), false), "two documents");
 }
 

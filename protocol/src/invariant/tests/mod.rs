@@ -29,6 +29,7 @@ pub(super) struct Scene {
     fleet: Fleet,
     unmet: Vec<PolicyName>,
     passed_by: u64,
+    inverted: u64,
 }
 
 fn fleet(scenario: &Scenario) -> Fleet {
@@ -55,6 +56,7 @@ impl Scene {
             fleet: fleet(scenario),
             unmet: Vec::new(),
             passed_by: 0,
+            inverted: 0,
         }
     }
 
@@ -74,6 +76,7 @@ impl Scene {
             fleet: &self.fleet,
             unmet: &self.unmet,
             passed_by: self.passed_by,
+            inverted: self.inverted,
         };
         super::list::steps().filter(|(_, check)| check(&step).is_err()).map(|(name, _)| name).collect()
     }

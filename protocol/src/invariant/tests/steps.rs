@@ -389,7 +389,7 @@ fn a_tombstone_that_goes_too_early_is_seen() {
     let mut scene = Scene::of(&mut scenario, id, Entry::TombstoneReleased { fence });
     scene.at_millis = 1_000_000;
     scene.told.iter_mut().for_each(|line| line.at_millis = 1_000_000);
-    scene.holds().breaks("withdrawals-keep-the-name", |scene| scene.at_millis = 800_000);
+    scene.holds().breaks("withdrawals-keep-the-name", |scene| scene.at_millis = 600_000);
 }
 
 #[test]
@@ -448,6 +448,13 @@ fn a_beginning_before_others_are_through_is_seen() {
     let (mut scenario, id) = begun(|_| ());
     planned(&mut scenario, id);
     started(&mut scenario, id).holds().breaks("dependencies-respected", |scene| scene.unmet = vec!["users".into()]);
+}
+
+#[test]
+fn what_goes_before_more_urgent_ones_again_and_again_is_seen() {
+    let (mut scenario, id) = begun(|_| ());
+    planned(&mut scenario, id);
+    started(&mut scenario, id).holds().breaks("priority-respected", |scene| scene.inverted = 6);
 }
 
 #[test]

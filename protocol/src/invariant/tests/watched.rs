@@ -93,6 +93,30 @@ fn who_waits_for_longest_is_passed_by_only_so_often() {
 }
 
 #[test]
+fn what_is_least_urgent_does_not_go_first() {
+    let mut watched = Watched::default();
+    watched.at(1_000, opened(1));
+    let names: Vec<String> = (0..10).map(|number| format!("t{number}")).collect();
+    let tables: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (least, most) = watched.unwatched(|scenario| {
+        let least = scenario.policy("least", &tables, |policy| policy.priority = 10);
+        let most = scenario.policy("most", &tables, |policy| policy.priority = 90);
+        for id in least.iter().chain(&most) {
+            scenario.plan(*id, 1, 1);
+        }
+        (least, most)
+    });
+    let mut well = Watched { scenario: Scenario::default(), watch: watched.watch.clone(), found: Vec::new() };
+    (well.scenario.state, well.scenario.entries) = (watched.scenario.state.clone(), watched.scenario.entries);
+    most.iter().chain(&least).for_each(|id| well.start(90_000, *id));
+    assert_eq!(well.found, []);
+    least[..5].iter().for_each(|id| watched.start(90_000, *id));
+    assert_eq!(watched.found, [], "they may have been decided before");
+    watched.start(90_000, least[5]);
+    assert_eq!(watched.names(), ["priority-respected"]);
+}
+
+#[test]
 fn a_proposal_that_is_applied_twice_and_a_gap_are_seen() {
     let mut applied = Applied::default();
     assert_eq!(applied.once(1, 5), Ok(()));
