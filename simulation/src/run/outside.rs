@@ -118,7 +118,13 @@ impl Outside {
                 let known = migrations.iter().filter(|(_, target)| self.knows(target));
                 Request::Replay(Some(known.map(|(_, target)| target.to_string()).collect()))
             }
-            Question::Discard { policy } => Request::Discard(policy.clone()),
+            Question::Discard { policy } => {
+                let of = |movers: &[(TableName, usize)]| {
+                    movers.iter().any(|(_, number)| self.policies[*number].name() == *policy)
+                };
+                let targets = self.movers.iter().filter(|(_, movers)| of(movers)).map(|(target, _)| target.to_string());
+                Request::Discard(targets.collect())
+            }
         };
         self.auditor.asked(self.next, now, request);
         self.next
