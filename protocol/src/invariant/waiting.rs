@@ -166,19 +166,20 @@ fn more_urgent(state: &State, started: (&Glimpse, u8), enough: usize, at_millis:
 fn oldest(state: &State, started: &Glimpse, but: MigrationId, at_millis: u64) -> Option<(u64, MigrationId)> {
     let connections = connections(state, &started.policy);
     let mut oldest: Option<(u64, MigrationId)> = None;
+    let is_long = |since: u64| since + PATIENCE_MILLIS <= at_millis;
     for phase in [Phase::Ready, Phase::Execution] {
         for (policy, queue) in state.queues_of(started.owner, phase) {
-            if self::connections(state, policy) != connections || !has_room(state, policy) {
+            let long = || queue.by_age().take_while(|(since, _)| is_long(*since));
+            if long().next().is_none() || self::connections(state, policy) != connections || !has_room(state, policy) {
                 continue;
             }
-            let long = queue.by_age().take_while(|(since, _)| since + PATIENCE_MILLIS <= at_millis);
-            let waits = long
+            let waits = long()
                 .filter(|(_, id)| *id != but)
                 .find(|(_, id)| state.migration(*id).is_some_and(|migration| could_run(migration, at_millis)));
             // Those that began have waited since their last batch at the earliest.
             let waits = waits.filter(|(_, id)| {
                 let last = state.migration(*id).map_or(0, |migration| migration.executed_at);
-                last + PATIENCE_MILLIS <= at_millis
+                is_long(last)
             });
             oldest = [oldest, waits].into_iter().flatten().min();
         }
@@ -194,8 +195,8 @@ fn connections<'a>(state: &'a State, policy: &PolicyName) -> Option<(&'a str, &'
 /// Whether nothing else holds the policy's migrations up: other policies, or its own limit.
 fn has_room(state: &State, policy: &PolicyName) -> bool {
     let Some(record) = state.policies().get(policy) else { return false };
-    let migrations = || record.migrations.iter().filter_map(|id| state.migration(*id));
-    let running: u32 = migrations().filter(|one| one.phase == Phase::Execution).map(Migration::running).sum();
+    let of_policy = state.in_phase(Phase::Execution).filter(|one| one.policy == *policy);
+    let running: u32 = of_policy.map(Migration::running).sum();
     record.policy.after.is_empty() && running < record.policy.max_parallel
 }
 

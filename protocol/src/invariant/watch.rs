@@ -59,13 +59,8 @@ impl Watch {
         let mut found = Found { index, violations: Vec::new() };
         found.note(APPLIED_ONCE, None, self.in_order(index, proposal));
         self.index = index;
-        let fleet = if is_about_nodes(&proposal.entry) { Some(fleet_of(state)) } else { None };
-        let before_fleet = match fleet {
-            Some(fleet) => std::mem::replace(&mut self.fleet, fleet),
-            // Nobody looks at the difference.
-            None => Fleet::new(),
-        };
-        let fleet_before = if is_about_nodes(&proposal.entry) { before_fleet } else { self.fleet.clone() };
+        let about_nodes = is_about_nodes(&proposal.entry);
+        let fleet_before = about_nodes.then(|| std::mem::replace(&mut self.fleet, fleet_of(state)));
         if let Entry::SessionOpened { node, .. } = &proposal.entry {
             self.waiting.starts_anew(*node);
         }
@@ -73,7 +68,9 @@ impl Watch {
         self.keyed(proposal, answer, &mut found);
         for id in touched {
             match state.migration(id) {
-                Some(migration) => self.step(index, proposal, answer, (state, &fleet_before), migration, &mut found),
+                Some(migration) => {
+                    self.step(index, proposal, answer, (state, fleet_before.as_ref()), migration, &mut found)
+                }
                 None if self.known.contains_key(&id) => {
                     found.note("submits-survive", Some(id), Err("it is gone".to_owned()));
                 }
@@ -152,7 +149,7 @@ impl Watch {
         index: u64,
         proposal: &Proposal<Entry>,
         answer: &Answer,
-        (state, fleet_before): (&State, &Fleet),
+        (state, fleet_before): (&State, Option<&Fleet>),
         migration: &Migration,
         found: &mut Found,
     ) {
@@ -178,7 +175,7 @@ impl Watch {
             before,
             after: &after,
             told: &migration.history[migration.history.len() - lines..],
-            fleet_before,
+            fleet_before: fleet_before.unwrap_or(&self.fleet),
             fleet: &self.fleet,
             unmet: &unmet,
             passed_by,

@@ -280,6 +280,11 @@ impl Inflicting {
 }
 
 /// Where the table of a stranger lies that a fault with this number creates.
+/// Whether a metadata file is a stranger's.
+pub(super) fn is_strange(location: &str) -> bool {
+    location.starts_with("/elsewhere/")
+}
+
 pub(super) fn stranger_location(number: u32) -> String {
     format!("/elsewhere/{number}/metadata.json")
 }

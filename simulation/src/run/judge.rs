@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use skein_protocol::invariant::end;
+use skein_protocol::invariant::{end, world};
 use skein_protocol::ledger::{Migration, Phase};
 
 use super::course::Course;
+use super::inflict::is_strange;
+use super::survey;
 use crate::machine::Machine;
 
 impl Course {
@@ -24,7 +26,23 @@ impl Course {
         failures.extend(self.outside.finish(now).into_iter().map(|complaint| format!("auditor: {complaint}")));
         failures.extend(self.minds());
         failures.extend(self.targets());
+        failures.extend(self.ends());
         failures
+    }
+
+    /// What must be true when nothing happens any more.
+    fn ends(&self) -> Vec<String> {
+        let node = self.fleet.machines.iter().find_map(Machine::node);
+        let Some(node) = node.filter(|_| self.outside.is_quiet()) else { return Vec::new() };
+        node.read(|state| {
+            let found = [
+                ("everything-ends", end::everything_ended(state)),
+                ("drained-owns-nothing", end::drained_own_nothing(state)),
+            ];
+            let found = found.into_iter().filter_map(|(name, verdict)| Some(format!("{name}: {}", verdict.err()?)));
+            let world = world::check(&survey::view(&self.world, &self.plan, state));
+            found.chain(world.into_iter().map(|violation| violation.to_string())).collect()
+        })
     }
 
     /// All machines must have the same state at the same index.
@@ -51,7 +69,7 @@ impl Course {
                 let all = || state.migrations().values();
                 (all().filter(committed).count(), all().all(at_rest))
             });
-            if self.world.points_at(&table.target).is_some_and(|location| location.starts_with("/elsewhere/")) {
+            if self.world.points_at(&table.target).is_some_and(|location| is_strange(&location)) {
                 continue;
             }
             let visible = self.world.read(&table.target).is_some_and(|seen| !seen.tombstone);

@@ -8,6 +8,7 @@ mod inflict;
 mod judge;
 mod outside;
 mod people;
+mod survey;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -178,6 +178,11 @@ impl Outside {
         Ok(())
     }
 
+    /// Whether everything has ended.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet.is_some()
+    }
+
     /// What contradicts the specification.
     pub(super) fn finish(&mut self, now: Duration) -> Vec<String> {
         self.auditor.finish(self.quiet.unwrap_or(now), self.quiet.is_some())
