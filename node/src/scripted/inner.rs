@@ -36,6 +36,16 @@ pub(super) struct NameChange {
     pub(super) machine: Option<usize>,
 }
 
+/// A call at which somebody waits for a machine, and the calls before it.
+#[derive(Debug, Default)]
+pub(super) struct Ambush {
+    /// Calls count from the first of this kind on; from now on, if there is none.
+    pub(super) from: Option<Call>,
+    /// At which call, and whether after it did everything.
+    pub(super) at: Option<(usize, bool)>,
+    pub(super) calls: Vec<(Call, Option<usize>)>,
+}
+
 /// A change of the catalog that is still under way.
 #[derive(Debug)]
 struct Late {
@@ -63,6 +73,7 @@ pub(super) struct Inner {
     pub(super) record: Record,
     late: Vec<Late>,
     kills: Vec<usize>,
+    pub(super) ambush: Option<Ambush>,
     calls: BTreeMap<Call, u64>,
     trace: Vec<String>,
     /// Rows of a staged file, at most.
@@ -84,6 +95,7 @@ impl Inner {
             record: Record::default(),
             late: Vec::new(),
             kills: Vec::new(),
+            ambush: None,
             calls: BTreeMap::new(),
             trace: Vec::new(),
             rows_per_file: usize::MAX,
@@ -114,6 +126,17 @@ impl Inner {
         let now = self.now();
         self.settle(now);
         self.faults.strike(call, table, now)
+    }
+
+    /// Counts a call for the ambush, if one is laid; whether the machine is to be stopped before it, and after it.
+    pub(super) fn ambushed(&mut self, call: Call, machine: Option<usize>) -> (bool, bool) {
+        let Some(ambush) = &mut self.ambush else { return (false, false) };
+        if ambush.from.is_some_and(|from| from != call) && ambush.calls.is_empty() {
+            return (false, false);
+        }
+        let here = ambush.calls.len();
+        ambush.calls.push((call, machine));
+        (ambush.at == Some((here, false)), ambush.at == Some((here, true)))
     }
 
     pub(super) fn note(&mut self, machine: Option<usize>, line: &str) {

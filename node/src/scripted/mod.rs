@@ -12,6 +12,7 @@ mod cells;
 mod clock;
 mod fault;
 mod faults;
+mod faulty;
 mod inner;
 mod outside;
 mod plane;
@@ -28,6 +29,7 @@ mod world;
 
 pub use clock::VirtualClock;
 pub use fault::{Call, Effect, Fault, Hold};
+pub use faulty::Faulty;
 pub use outside::{Author, Happening, Seen, What};
 pub use plane::ScriptedPlane;
 pub use recipe::{Contents, Recipe};

@@ -5,6 +5,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use skein_protocol::data_plane::{
@@ -25,6 +26,8 @@ use super::source::{Change, Source};
 use super::tables;
 use super::world::World;
 
+/// A call in an ambush waits for so long, so that whoever laid it can stop the machine right there.
+const AMBUSHED: Duration = Duration::from_millis(10);
 /// What a source that grows under a call gets.
 const GROWN: u64 = 4711;
 
@@ -48,9 +51,23 @@ impl ScriptedPlane {
         Self { world, machine: Some(machine) }
     }
 
-    /// Begins a call: lets time pass; what goes wrong with it.
-    async fn enter(&self, call: Call, table: Option<&TableName>) -> Option<Strike> {
+    /// Waits to be stopped.
+    async fn wait_in_ambush(&self) {
+        self.world.lock().kill(self.machine.unwrap_or_default());
+        sleep(AMBUSHED).await;
+    }
+
+    /// Begins a call: lets time pass; what goes wrong with it, and whether its machine is to be stopped after it.
+    async fn enter(&self, call: Call, table: Option<&TableName>) -> (Option<Strike>, bool) {
         sleep(self.world.duration()).await;
+        let (before, after) = self.world.lock().ambushed(call, self.machine);
+        if before {
+            self.wait_in_ambush().await;
+        }
+        (self.strike(call, table).await, after)
+    }
+
+    async fn strike(&self, call: Call, table: Option<&TableName>) -> Option<Strike> {
         let strike = self.world.lock().enter(call, table)?;
         match &strike.effect {
             Effect::Hold(gate) => gate.clone().pass().await,
@@ -82,7 +99,7 @@ impl ScriptedPlane {
         table: Option<&TableName>,
         act: impl FnOnce(&mut Inner, Option<&Strike>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let strike = self.enter(call, table).await;
+        let (strike, stops) = self.enter(call, table).await;
         let outcome = {
             let mut inner = self.world.lock();
             let outcome = match self.begin(&mut inner, call, table, strike.as_ref()) {
@@ -91,6 +108,9 @@ impl ScriptedPlane {
             };
             self.end(&mut inner, call, table, strike.as_ref(), outcome)
         };
+        if stops {
+            self.wait_in_ambush().await;
+        }
         sleep(self.world.duration()).await;
         outcome
     }
@@ -200,7 +220,7 @@ impl DataPlane for ScriptedPlane {
     async fn run_batch(&self, request: BatchRequest) -> Result<BatchResult, Failure> {
         let (call, plan) = (Call::RunBatch, request.plan.clone());
         let table = Some(&plan.source.dataset);
-        let strike = self.enter(call, table).await;
+        let (strike, stops) = self.enter(call, table).await;
         let strike = strike.as_ref();
         let begun = {
             let mut inner = self.world.lock();
@@ -220,6 +240,9 @@ impl DataPlane for ScriptedPlane {
             },
         };
         let outcome = self.end(&mut self.world.lock(), call, table, strike, outcome);
+        if stops {
+            self.wait_in_ambush().await;
+        }
         sleep(self.world.duration()).await;
         outcome
     }

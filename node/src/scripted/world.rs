@@ -12,7 +12,7 @@ use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{ConnectionName, TableName, TableUuid};
 
 use super::fault::{Call, Effect, Fault, Hold};
-use super::inner::{Inner, Name};
+use super::inner::{Ambush, Inner, Name};
 use super::outside::{Happening, Seen};
 use super::recipe::{Contents, Recipe};
 use super::source::{Change, Source};
@@ -116,10 +116,23 @@ impl World {
         self.fault(Fault { times, name, ..Fault::once(Call::RunBatch, effect).of(table) });
     }
 
-    /// Machines that have to crash, because of what they ran, since this was asked last.
+    /// Machines that have to crash because of what they ran, or that fell into an ambush, since this was asked last.
     #[must_use]
     pub fn take_kills(&self) -> Vec<usize> {
         self.lock().take_kills()
+    }
+
+    /// Lies in wait for a machine: at a call, counted from 0 from the first call of the kind `from` on (from now on, if there is
+    /// none), before it does anything or after it did everything. The machine is named by [`World::take_kills`], and the
+    /// call waits for some milliseconds, so that the machine can be stopped right there.
+    pub fn ambush(&self, from: Option<Call>, at: Option<(usize, bool)>) {
+        self.lock().ambush = Some(Ambush { from, at, calls: Vec::new() });
+    }
+
+    /// The calls since the ambush was laid, each with its machine where that is known.
+    #[must_use]
+    pub fn ambushed_calls(&self) -> Vec<(Call, Option<usize>)> {
+        self.lock().ambush.as_ref().map(|ambush| ambush.calls.clone()).unwrap_or_default()
     }
 
     /// Lets everything go well from now on. What is late still comes.

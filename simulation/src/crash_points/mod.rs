@@ -5,20 +5,25 @@
 //! ledger's disk, and before and after each call of the data plane, that was seen. Not here: fleets (`run`), one trial
 //! (`trial`).
 
+mod asking;
+mod company;
+mod company_every;
 mod scenario;
 mod site;
 mod table;
 mod trial;
 mod trip;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::shim;
+use company::CompanyTrial;
 use scenario::Scenario;
-use table::Table;
+use table::{Kind, Table};
 use trial::{CatalogFault, Outcome, Trial};
 use trip::Point;
 
@@ -34,9 +39,20 @@ pub struct Arguments {
     /// Tries every disk operation with every fault, and not a sample of them.
     #[arg(long)]
     pub all: bool,
-    /// Tries one point alone, as in `publish/late/disk:7`, and shows every call of the data plane.
+    /// Strikes the owner in a fleet of three at each call of the data plane, by a crash and by a pause that is longer than
+    /// its session; each trial in a process of its own.
+    #[arg(long)]
+    pub fleet: bool,
+    /// Processes at once.
+    #[arg(long, default_value_t = 2)]
+    pub jobs: usize,
+    /// Tries one point alone, as in `publish/late/disk:7` or `fleet/publish/late/before:3/pause`, and shows every call of the
+    /// data plane.
     #[arg(long)]
     pub only: Option<String>,
+    /// Does not show them.
+    #[arg(long, requires = "only")]
+    pub brief: bool,
 }
 
 /// Tries the points, prints the table, fails if a trial did.
@@ -45,22 +61,60 @@ pub struct Arguments {
 /// When `only` is no trial.
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
     if let Some(only) = &arguments.only {
-        let trial: Trial = only.parse().context("--only")?;
-        let outcome = shim::inside(SEED, move || trial.run());
-        println!("{}", outcome.trace.join("\n"));
-        println!("{trial}: crashed: {}, {} disk operations", outcome.crashed, outcome.operations);
-        outcome.failures.iter().for_each(|failure| println!("failed: {failure}"));
-        return Ok(if outcome.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        let (trace, failures) = if only.starts_with("fleet/") { company(only)? } else { alone(only)? };
+        let shown = if arguments.brief { trace.len().saturating_sub(2) } else { 0 };
+        println!("{}", trace[shown..].join("\n"));
+        failures.iter().for_each(|failure| println!("failed: {failure}"));
+        return Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    if arguments.fleet {
+        let (tables, failures, elsewhere) = company_every::every(arguments.all, arguments.jobs)?;
+        println!("In {elsewhere} trials another machine went on.\n");
+        let tables: Vec<(String, Table)> = tables
+            .into_iter()
+            .map(|(blow, table)| (format!("The owner is struck by a {}.\n", blow.name()), table))
+            .collect();
+        return Ok(report(&tables, &failures));
     }
     let all = arguments.all;
     let (table, failures) = shim::inside(SEED, move || every(all));
-    print!("{table}");
-    for failure in &failures {
-        println!("failed: {failure}");
+    Ok(report(&[(String::new(), table)], &failures))
+}
+
+fn report(tables: &[(String, Table)], failures: &[String]) -> ExitCode {
+    let (mut all, mut bad) = (0, 0);
+    for (title, table) in tables {
+        println!("{title}{table}");
+        let (tried, failed) = table.totals();
+        (all, bad) = (all + tried, bad + failed);
     }
-    let (tried, failed) = table.totals();
-    println!("{tried} crash points, {failed} failed");
-    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    failures.iter().for_each(|failure| println!("failed: {failure}"));
+    println!("{all} crash points, {bad} failed");
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One trial of one machine: what it did, its last line says what came of it, and what went wrong.
+fn alone(only: &str) -> Result<(Vec<String>, Vec<String>)> {
+    let trial: Trial = only.parse().context("--only")?;
+    let outcome = shim::inside(SEED, move || trial.run());
+    let mut trace = outcome.trace;
+    trace.push(format!("{trial}: crashed: {}, {} disk operations", outcome.crashed, outcome.operations));
+    Ok((trace, outcome.failures))
+}
+
+/// One trial of three machines: what it did, its last lines say which calls it made, and what went wrong.
+fn company(only: &str) -> Result<(Vec<String>, Vec<String>)> {
+    let trial: CompanyTrial = only.parse().context("--only")?;
+    let outcome = shim::inside(SEED, move || trial.run());
+    let (mut trace, mut failures) = (outcome.trace, outcome.failures);
+    if trial.at.is_some() && outcome.struck == 0 && failures.is_empty() {
+        failures.push("the point was never reached".to_owned());
+    }
+    let calls: Vec<String> = outcome.calls.iter().map(|(call, _)| format!("{call:?}")).collect();
+    let machines: BTreeSet<_> = outcome.calls.iter().map(|(_, machine)| machine).collect();
+    trace.push(if machines.len() > 1 { company_every::ELSEWHERE.to_owned() } else { String::new() });
+    trace.push(format!("{} {}", company_every::CALLS, calls.join(" ")));
+    Ok((trace, failures))
 }
 
 /// Tries all points, or a sample; the table, and what failed.
@@ -79,14 +133,23 @@ fn every(all: bool) -> (Table, Vec<String>) {
                 let outcome = trial.run();
                 let failed = told(&trial, &outcome);
                 // Where chance decides, as in the order of what is under way at once, a late point may not be reached.
-                if outcome.crashed || failed.is_some() {
-                    table.note(&trial, &outcome.calls, failed.is_some());
+                if let Some(kind) = kind_of(point, &outcome).filter(|_| outcome.crashed || failed.is_some()) {
+                    table.note(scenario, fault, kind, failed.is_some());
                 }
                 failures.extend(failed);
             }
         }
     }
     (table, failures)
+}
+
+fn kind_of(point: Point, outcome: &Outcome) -> Option<Kind> {
+    let call = |n: usize| outcome.calls.get(n).copied();
+    match point {
+        Point::Disk(_) => Some(Kind::Disk),
+        Point::Before(n) => call(n).map(Kind::Before),
+        Point::After(n) => call(n).map(Kind::After),
+    }
 }
 
 /// How a trial failed, with what repeats it.

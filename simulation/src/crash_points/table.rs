@@ -8,14 +8,16 @@ use std::fmt::{self, Write as _};
 use skein_node::scripted::Call;
 
 use super::scenario::Scenario;
-use super::trial::{CatalogFault, Trial};
-use super::trip::Point;
+use super::trial::CatalogFault;
 
-/// A row: all points of one kind.
+/// What a row is about: all points of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+pub(super) enum Kind {
+    /// At operations of the ledger's disk.
     Disk,
+    /// Before calls of this kind.
     Before(Call),
+    /// After calls of this kind.
     After(Call),
 }
 
@@ -33,17 +35,9 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Notes how a trial went; `calls` are those that it made since the wire was armed.
-    pub(super) fn note(&mut self, trial: &Trial, calls: &[Call], failed: bool) {
-        let call = |n: usize| calls.get(n).copied();
-        let kind = match trial.point {
-            Some(Point::Disk(_)) => Some(Kind::Disk),
-            Some(Point::Before(n)) => call(n).map(Kind::Before),
-            Some(Point::After(n)) => call(n).map(Kind::After),
-            None => None,
-        };
-        let Some(kind) = kind else { return };
-        let cell = self.cells.entry((trial.scenario, kind)).or_default().entry(trial.fault).or_default();
+    /// Notes how a trial went.
+    pub(super) fn note(&mut self, scenario: Scenario, fault: CatalogFault, kind: Kind, failed: bool) {
+        let cell = self.cells.entry((scenario, kind)).or_default().entry(fault).or_default();
         cell.tried += 1;
         cell.failed += u64::from(failed);
     }

@@ -3,13 +3,14 @@
 //! In: scenario, fault, point. Out: whether it went well, and whether the point was reached. Holds: nothing. Not here:
 //! which trials there are (`mod`).
 
+use std::time::Duration;
+
 use skein_node::env::memory::MemoryHost;
 use skein_node::scripted::{Call, Effect, Fault, Recipe, World};
 use skein_protocol::data_plane::Failure;
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::TableName;
 use skein_protocol::problem::{Code, Problem};
-use std::time::Duration;
 use tokio::runtime::{Builder, RngSeed, Runtime};
 
 use super::scenario::Scenario;
@@ -61,7 +62,8 @@ impl CatalogFault {
         }
     }
 
-    fn strike(self, world: &World) {
+    /// Lets the catalog do it; `late`: how much later what is late comes.
+    pub(super) fn strike(self, world: &World, late: Duration) {
         let problem =
             || Problem::new(Code::CatalogUnavailable, "a call of the catalog", "the trial says so", "try again");
         let (unknown, changes) = (|| Failure::unknown(problem()), [Call::Register, Call::Replace]);
@@ -72,7 +74,7 @@ impl CatalogFault {
             Self::Unavailable => (Effect::Fail(Failure::transient(problem())), &all),
             Self::AnswerLost => (Effect::FailAfter(unknown()), &changes),
             Self::RequestLost => (Effect::Fail(unknown()), &changes),
-            Self::Late => (Effect::LateBy(unknown(), LATE), &changes),
+            Self::Late => (Effect::LateBy(unknown(), late), &changes),
             Self::Slow => (Effect::Slow(SLOW), &all),
         };
         for call in calls {
@@ -105,11 +107,13 @@ pub(super) struct Outcome {
     pub(super) trace: Vec<String>,
 }
 
-fn recipe() -> Recipe {
+/// What the policy of a trial asks for.
+pub(super) fn recipe() -> Recipe {
     Recipe { drop_duplicates: true, add: vec![("note".to_owned(), None)], ..Recipe::default() }
 }
 
-fn policy(recipe: &Recipe) -> String {
+/// The policy of a trial.
+pub(super) fn policy(recipe: &Recipe) -> String {
     format!(
         "apiVersion: skein/v1\nkind: MigrationPolicy\nmetadata: {{ name: p, owner: team }}\nspec:\n  source: {{ connection: \
          legacy, include: [\"db.*\"] }}\n  target: {{ connection: lake }}\n  approval: {{ required: false }}\n{}",
@@ -123,17 +127,17 @@ fn runtime(seed: u64) -> Runtime {
     built.expect("a runtime without threads and without I/O cannot fail to start")
 }
 
-impl Trial {
-    /// Different for different trials.
-    fn seed(&self) -> u64 {
-        let hash = Hash256::of(self.to_string().as_bytes());
-        let (first, _) = hash.0.split_first_chunk::<8>().expect("a hash has 32 bytes");
-        u64::from_le_bytes(*first)
-    }
+/// Different for different trials.
+pub(super) fn seed_of(trial: &str) -> u64 {
+    let hash = Hash256::of(trial.as_bytes());
+    let (first, _) = hash.0.split_first_chunk::<8>().expect("a hash has 32 bytes");
+    u64::from_le_bytes(*first)
+}
 
+impl Trial {
     /// Tries it.
     pub(super) fn run(&self) -> Outcome {
-        let seed = self.seed();
+        let seed = seed_of(&self.to_string());
         let (host, world, table) = (MemoryHost::new(seed), World::new(seed), TableName::new("db", "t"));
         world.add_partitioned(&table, &[vec![1, 2, 2, 5, 7], vec![10, 11, 11]], 2);
         world.rows_per_file(2);
@@ -163,7 +167,7 @@ impl Trial {
         (host, world, trip): (&MemoryHost, &World, &Trip),
         crashed: &mut bool,
     ) -> anyhow::Result<(skein_protocol::ledger::Phase, bool)> {
-        let (policy, storm) = (policy(&recipe()), |world: &World| self.fault.strike(world));
+        let (policy, storm) = (policy(&recipe()), |world: &World| self.fault.strike(world, LATE));
         let mut client = Client {
             scenario: self.scenario,
             policy: &policy,
