@@ -24,6 +24,7 @@ use skein_protocol::ids::ConnectionName;
 use skein_protocol::machine::publishing::TOMBSTONE_MILLIS;
 
 use crate::checks::Checks;
+use crate::ledger::LedgerConfig;
 
 /// Where the API listens, unless configured: this machine alone.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7400";
@@ -63,6 +64,8 @@ pub struct Config {
     pub alerts: Option<AlertConfig>,
     /// Which invariants it checks.
     pub checks: Checks,
+    /// How its ledger is kept; no file says it.
+    pub ledger: LedgerConfig,
     /// The version of the program that runs the node, as the fleet sees it; no file says it.
     pub version: String,
 }
@@ -110,6 +113,7 @@ impl Config {
             fleet: None,
             alerts: None,
             checks: Checks::default(),
+            ledger: LedgerConfig::default(),
             version: PROGRAM_VERSION.to_owned(),
         }
     }

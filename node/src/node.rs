@@ -23,7 +23,7 @@ use crate::core::{Core, Credentialed};
 use crate::env::Env;
 use crate::fabric::FabricSetup;
 use crate::fleet::{self, Fleet, PEERS_FILE, SessionState, Switchboard};
-use crate::ledger::{Boot, Ledger, LedgerConfig, LedgerError, Peers, Subscription};
+use crate::ledger::{Boot, Ledger, LedgerError, Peers, Subscription};
 use crate::metrics::NodeStats;
 use crate::pki::{self, Authority, Identity};
 
@@ -107,7 +107,7 @@ impl Node {
         };
         let broken = Arc::new(Broken::default());
         let witness = config.checks.witness(&broken);
-        let ledger = match Ledger::<State>::open_watched(&env, LedgerConfig::default(), peers.clone(), witness).await {
+        let ledger = match Ledger::<State>::open_watched(&env, config.ledger.clone(), peers.clone(), witness).await {
             Ok(ledger) => ledger,
             Err(error) => {
                 let lost = matches!(error, LedgerError::DoesNotOpen { .. } | LedgerError::Damaged { .. });

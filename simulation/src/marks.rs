@@ -3,13 +3,17 @@
 //! In: entries as they are applied. Out: names of situations. Holds: how an entry or a history tells of one. Not here:
 //! counting them (`tape`).
 
+use std::collections::BTreeSet;
+
 use skein_protocol::ledger::entry::{Request, TransferReason};
-use skein_protocol::ledger::{Answer, Entry};
+use skein_protocol::ledger::{Answer, Entry, Migration};
 use skein_protocol::problem::Code;
 
 /// Every situation that must come up, in a run over some hundred seeds.
-pub const WANTED: [&str; 30] = [
+pub const WANTED: [&str; 36] = [
+    "answer to a registration lost",
     "asked again for a join token",
+    "batch failed half-way",
     "batch lent",
     "batch returned",
     "batch tried again",
@@ -18,20 +22,24 @@ pub const WANTED: [&str; 30] = [
     "difference paused a migration",
     "entry of an old epoch refused",
     "late batch refused",
+    "late change of a name applied",
+    "late change of a name refused",
+    "link disturbed",
     "mass death seen",
     "member came back under another number",
     "migration adopted",
     "migration cancelled",
     "migration committed",
+    "migration paused",
     "migration quarantined",
     "migration rolled back",
     "node gave up",
     "node left or was drained",
     "plan approved",
-    "plan was another when it was approved",
     "policy superseded",
     "proposal refused",
-    "publish answer lost",
+    "registration refused: the name is taken",
+    "registration repeated",
     "request repeated under its key",
     "retry opened a run",
     "session expired",
@@ -40,6 +48,21 @@ pub const WANTED: [&str; 30] = [
     "target withdrawn",
     "work stolen",
 ];
+
+/// What the history of a migration tells of, each once.
+#[must_use]
+pub(crate) fn of_history(migration: &Migration) -> BTreeSet<&'static str> {
+    let telling = [
+        ("adopted by node", "migration adopted"),
+        ("cancelled: the target is taken back", "cancelled after the intent"),
+        ("cancelled", "migration cancelled"),
+        ("paused", "migration paused"),
+        ("quarantined", "migration quarantined"),
+        ("rollback begins", "migration rolled back"),
+    ];
+    let said = |start: &str| migration.history.iter().any(|item| item.what.starts_with(start));
+    telling.iter().filter(|(start, _)| said(start)).map(|(_, mark)| *mark).collect()
+}
 
 /// What an applied entry and its answer tell of.
 #[must_use]
@@ -50,9 +73,6 @@ pub(crate) fn of_entry(entry: &Entry, answer: &Answer) -> Vec<&'static str> {
         (_, Answer::Refused(problem)) => {
             marks.push("proposal refused");
             match (entry, problem.code) {
-                (Entry::Approved(_) | Entry::Rejected { .. }, Code::PlanChanged) => {
-                    marks.push("plan was another when it was approved");
-                }
                 (Entry::BatchDone { .. }, _) => marks.push("late batch refused"),
                 _ => {}
             }
@@ -75,9 +95,9 @@ pub(crate) fn of_entry(entry: &Entry, answer: &Answer) -> Vec<&'static str> {
         (Entry::Committed { .. }, Answer::Applied) => marks.push("migration committed"),
         (Entry::Withdrawn { .. }, Answer::Applied) => marks.push("target withdrawn"),
         (Entry::Differs { .. }, Answer::Applied) => marks.push("difference paused a migration"),
+        (Entry::WorkFailed { .. } | Entry::BatchFailed { .. }, Answer::Applied) => marks.push("work failed"),
         (Entry::MemberReplaced { .. }, Answer::Applied) => marks.push("member came back under another number"),
         (Entry::Requested { request: Request::Retry, .. }, _) if applied => marks.push("retry opened a run"),
-        (Entry::PolicyApplied { key: Some(_), .. }, Answer::Unchanged) => marks.push("request repeated under its key"),
         (Entry::PolicyApplied { .. }, Answer::PolicyApplied { superseded, .. }) if !superseded.is_empty() => {
             marks.push("policy superseded");
         }

@@ -3,14 +3,14 @@
 //! In: lines, applied entries. Out: the hash, the lines, what contradicts itself, which invariants do not hold. Holds: [`Tape`];
 //! clones are the same tape. Not here: what is worth a line, the invariants (`skein_protocol::invariant`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use skein_node::ledger::Applied;
 use skein_protocol::hash::Hash256;
 use skein_protocol::invariant::{Fed, Follower, Violation};
-use skein_protocol::ledger::State;
+use skein_protocol::ledger::{Entry, State};
 use tokio::time::Instant;
 
 use crate::marks;
@@ -41,6 +41,8 @@ struct Inner {
     follower: Follower,
     /// The machine that told of an entry behind a gap.
     gap: Option<usize>,
+    /// The keys of requests that were applied.
+    keys: BTreeSet<String>,
     /// Entries until the next look at the whole.
     until_whole: u64,
     violations: Vec<String>,
@@ -86,6 +88,11 @@ impl Tape {
         match inner.follower.feed(index, proposal, &applied.answer) {
             Fed::Checked(violations) => {
                 inner.violated(violations);
+                if let Entry::PolicyApplied { key: Some(key), .. } = &proposal.entry
+                    && !inner.keys.insert(key.key.clone())
+                {
+                    inner.mark("request repeated under its key");
+                }
                 marks::of_entry(&proposal.entry, &applied.answer).into_iter().for_each(|mark| inner.mark(mark));
                 inner.until_whole = inner.until_whole.saturating_sub(1);
                 if inner.until_whole == 0 {

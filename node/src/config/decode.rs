@@ -19,6 +19,7 @@ use super::{
     MIN_BATCH_MEMORY_BYTES, NamedToken, PROGRAM_VERSION,
 };
 use crate::checks::Checks;
+use crate::ledger::LedgerConfig;
 
 /// Most characters of a connection's or token's name.
 const MAX_NAME_CHARS: usize = 63;
@@ -107,6 +108,7 @@ pub fn parse(
         fleet,
         alerts,
         checks,
+        ledger: LedgerConfig::default(),
         version: PROGRAM_VERSION.to_owned(),
     };
     if errors.is_empty() { Ok(config) } else { Err(errors) }

@@ -59,12 +59,14 @@ pub(crate) async fn come_back(
     let signed = signed.ok_or_else(|| failed(format!("{why}; and no member gave this node a new identity: {last}")))?;
     let installing = env.clone();
     let install = move || -> Result<(), LedgerError> {
-        let aside = format!("{LEDGER_NAME}.broken-{}", old.boots);
-        installing.ledger_disk.rename(LEDGER_NAME, &aside).map_err(LedgerError::storage)?;
         let now = installing.clock.wall_millis();
         pki::install(installing.files.as_ref(), &signed, node, now)
             .map_err(|error| LedgerError::Identity { why: error.to_string() })?;
-        Boot::replace(&installing, node)
+        Boot::replace(&installing, node)?;
+        // Last: a node with its old name and no ledger at all would not know what became of it. If this fails, the next start
+        // finds the broken ledger again, and asks for one more name.
+        let aside = format!("{LEDGER_NAME}.broken-{}", old.boots);
+        installing.ledger_disk.rename(LEDGER_NAME, &aside).map_err(LedgerError::storage)
     };
     env.blocking.call(install).await??;
     tracing::warn!(was = %old.node, %node, "this node has a new identity");

@@ -188,7 +188,7 @@ async fn open(core: &Core) -> Result<(), Problem> {
 }
 
 /// Writes down where the others are, for a start without a ledger.
-async fn remember_peers(core: &Core) {
+pub(super) async fn remember_peers(core: &Core) {
     if session_is_alone(core) {
         return;
     }

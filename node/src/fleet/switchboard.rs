@@ -114,14 +114,20 @@ pub(super) async fn follow(core: Arc<Core>) {
             Notice::Applied(applied) => applied,
         };
         match &applied.proposal.entry {
-            Entry::SessionOpened { node, .. } | Entry::MemberAdmitted { node, .. } => {
+            Entry::SessionOpened { node, .. } => {
+                // It may have taken the place of another, which is forgotten then.
+                learn_all(&core);
+                if *node != core.node {
+                    session::remember_peers(&core).await;
+                }
+            }
+            Entry::MemberAdmitted { node, .. } => {
                 if let Some(member) = core.ledger.read(|state| state.member(*node).cloned()) {
                     learn(&core, &member);
                 }
             }
-            Entry::MemberReplaced { .. } | Entry::MemberRemoved { .. } => {
-                // The one that is replaced waits for its new certificate on a connection of its old name; the one that is
-                // removed shall hear of it.
+            Entry::MemberRemoved { .. } => {
+                // It shall hear of it.
                 let core = core.clone();
                 tokio::spawn(async move {
                     sleep(LAST_ANSWER).await;

@@ -85,9 +85,8 @@ fn is_to_blame(step: &Step<'_>, runner: NodeId) -> bool {
                 sessions.iter().map(|(node, _)| *node).filter(|node| was(node).is_some() && ended(node)).collect();
             over.contains(&runner) && over.iter().all(|node| was(node).is_some_and(|node| !node.draining))
         }
-        Entry::MemberRemoved { node, .. } | Entry::MemberReplaced { old: node, .. } => {
-            *node == runner && was(node).is_some_and(|node| !node.draining)
-        }
+        // A node whose ledger was lost comes back under another name, and nobody is blamed for that.
+        Entry::MemberRemoved { node, .. } => *node == runner && was(node).is_some_and(|node| !node.draining),
         _ => false,
     }
 }

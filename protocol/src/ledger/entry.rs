@@ -368,7 +368,8 @@ pub enum Entry {
         /// Where its node-to-node endpoint is.
         address: String,
     },
-    /// A node whose ledger was lost comes back under another id.
+    /// A node whose ledger was lost is going to come back under another id: with its first session that takes the place of
+    /// the old one.
     MemberReplaced {
         /// Whom it was.
         old: NodeId,

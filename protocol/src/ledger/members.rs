@@ -76,6 +76,8 @@ pub struct Member {
     pub changed_at: u64,
     /// Who admitted, drained or removed it, and why.
     pub note: String,
+    /// The member that it takes the place of when it opens its first session: that one has lost its ledger.
+    pub replaces: Option<NodeId>,
 }
 
 impl Member {

@@ -64,6 +64,9 @@ pub(crate) enum Fault {
     WriteError { machine: usize, k: u64 },
     /// So many more bytes fit on a machine's disk.
     FullDisk { machine: usize, room: usize },
+    /// A machine loses its power, and finds its ledger overwritten when it has it back. (Once in a seed: a fleet whose quorum
+    /// is ruined is lost, and nothing can be demanded of it.)
+    RuinedDisk { machine: usize },
     /// Each sync of a machine's disk takes long.
     SlowDisk { machine: usize, millis: u64 },
     /// A machine's wall clock jumps.
@@ -82,7 +85,7 @@ pub(crate) enum Fault {
 
 /// The names of all kinds that are planned here.
 #[cfg(test)]
-pub(super) const KINDS: [&str; 19] = [
+pub(super) const KINDS: [&str; 20] = [
     "crash",
     "kill",
     "mass-death",
@@ -95,6 +98,7 @@ pub(super) const KINDS: [&str; 19] = [
     "sync-error",
     "write-error",
     "full-disk",
+    "ruined-disk",
     "slow-disk",
     "clock-step",
     "clock-drift",
@@ -121,6 +125,7 @@ impl Fault {
             Self::SyncError { .. } => "sync-error",
             Self::WriteError { .. } => "write-error",
             Self::FullDisk { .. } => "full-disk",
+            Self::RuinedDisk { .. } => "ruined-disk",
             Self::SlowDisk { .. } => "slow-disk",
             Self::ClockStep { .. } => "clock-step",
             Self::ClockDrift { .. } => "clock-drift",
@@ -142,6 +147,7 @@ impl Fault {
             | Self::SyncError { machine, .. }
             | Self::WriteError { machine, .. }
             | Self::FullDisk { machine, .. }
+            | Self::RuinedDisk { machine }
             | Self::SlowDisk { machine, .. }
             | Self::ClockStep { machine, .. }
             | Self::ClockDrift { machine, .. }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{BUSY, Draw, PolicyPlan};
 
 /// Requests of a seed: at most so many for each policy.
-const MOST_PER_POLICY: u64 = 3;
+const MOST_PER_POLICY: u64 = 5;
 /// A node that was drained takes work again after at most this long.
 const MOST_DRAINED_MILLIS: u64 = 4_000;
 
@@ -88,14 +88,14 @@ pub(super) fn orders(draw: &mut Draw, policies: &[PolicyPlan], machines: usize) 
             orders.push(Order { at: at(draw), machine: draw.index(machines), wish });
         }
     }
-    if busy && draw.chance(30) {
+    if busy && draw.chance(65) {
         let drained = draw.index(machines);
         let at = draw.millis(500, 6_000);
         orders.push(Order { at, machine: draw.index(machines), wish: Wish::Drain(drained) });
         let back = at + draw.millis(500, MOST_DRAINED_MILLIS);
         orders.push(Order { at: back, machine: draw.index(machines), wish: Wish::Undrain(drained) });
     }
-    if busy && draw.chance(30) {
+    if busy && draw.chance(65) {
         let at = draw.millis(2_000, u64::try_from(BUSY.as_millis()).expect("seconds"));
         orders.push(Order { at, machine: draw.index(machines), wish: Wish::Replay });
     }

@@ -9,16 +9,12 @@ use skein_node::scripted::Weather;
 
 use super::{BUSY, Crash, Draw, Fault, LinkFault, Planned, PolicyPlan, SourceChange};
 
-/// A seed has most kinds with this chance, in percent.
-const KIND_CHANCE: u64 = 28;
-/// Weather is many kinds in one.
-const WEATHER_CHANCE: u64 = 60;
 /// A disk dies within so many operations after the order; a busy node makes some hundred a second.
-const MOST_OPERATIONS: u64 = 400;
+const MOST_OPERATIONS: u64 = 200;
 /// Syncs of a busy node until one fails.
-const MOST_SYNCS: u64 = 120;
+const MOST_SYNCS: u64 = 40;
 /// Bytes that still fit on a disk that fills up.
-const MOST_ROOM: usize = 256 << 10;
+const MOST_ROOM: usize = 24 << 10;
 /// A machine stands still, or without power, for at most this long: up to four sessions.
 const MOST_DARK_MILLIS: u64 = 8_000;
 /// A share of the fleet dies in a mass death.
@@ -27,28 +23,29 @@ const MASS_PERCENT: usize = 30;
 /// Makes one fault of a kind, and says how long it stays.
 type Make = fn(&mut Draw, &[PolicyPlan], usize) -> (Fault, Duration);
 
-/// The kinds: the chance of a seed to have it, how many of them it has at most then, and how one is drawn.
-const KINDS: [(u64, u64, Make); 20] = [
-    (KIND_CHANCE, 3, crash),
-    (KIND_CHANCE, 2, kill),
-    (KIND_CHANCE, 1, mass_death),
-    (KIND_CHANCE, 2, pause),
-    (KIND_CHANCE, 2, links),
-    (KIND_CHANCE, 2, links),
-    (KIND_CHANCE, 3, one_way),
-    (KIND_CHANCE, 2, both_ways),
-    (KIND_CHANCE, 2, isolation),
-    (KIND_CHANCE, 2, false_death),
-    (KIND_CHANCE, 2, sync_error),
-    (KIND_CHANCE, 1, write_error),
-    (KIND_CHANCE, 1, full_disk),
-    (KIND_CHANCE, 2, slow_disk),
-    (KIND_CHANCE, 3, clock_step),
-    (KIND_CHANCE, 2, clock_drift),
-    (WEATHER_CHANCE, 7, weather),
-    (KIND_CHANCE, 3, source),
-    (KIND_CHANCE, 2, stranger),
-    (KIND_CHANCE, 1, other_version),
+/// The kinds: the chance of a seed to have it, in percent, how many of them it has at most then, and how one is drawn.
+const KINDS: [(u64, u64, Make); 21] = [
+    (45, 4, crash),
+    (30, 2, kill),
+    (42, 1, mass_death),
+    (42, 2, pause),
+    (35, 3, links),
+    (35, 3, links),
+    (30, 3, one_way),
+    (30, 2, both_ways),
+    (25, 2, isolation),
+    (30, 2, false_death),
+    (50, 3, sync_error),
+    (45, 2, write_error),
+    (40, 3, full_disk),
+    (30, 2, slow_disk),
+    (35, 3, clock_step),
+    (45, 4, clock_drift),
+    (80, 9, weather),
+    (65, 8, source),
+    (30, 2, stranger),
+    (45, 1, other_version),
+    (20, 1, ruined_disk),
 ];
 
 pub(super) fn faults(draw: &mut Draw, policies: &[PolicyPlan], machines: usize) -> Vec<Planned> {
@@ -100,13 +97,13 @@ fn pause(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration
 
 fn links(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration) {
     use LinkFault::{AnswersLost, Delay, Duplication, Foreign, Loss, Reordering};
-    let what = draw.one_of(&[Loss, Loss, Duplication, Reordering, Delay, AnswersLost, Foreign]);
+    let what = draw.one_of(&[Loss, Duplication, Reordering, Delay, AnswersLost, Foreign]);
     let per_mille = match what {
-        Loss | Duplication => draw.between(10, 100),
+        Loss | Duplication => draw.between(20, 100),
         Reordering => draw.between(10, 200),
         // Each of these costs a call its deadline, or a part of it.
         Delay | AnswersLost => draw.between(5, 50),
-        Foreign => draw.between(1, 20),
+        Foreign => draw.between(5, 20),
     };
     let machine = draw.chance(50).then(|| draw.index(machines));
     (Fault::Links { what, per_mille: u32::try_from(per_mille).expect("below a thousand"), machine }, dark(draw))
@@ -144,11 +141,15 @@ fn write_error(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Du
 }
 
 fn full_disk(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration) {
-    (Fault::FullDisk { machine: draw.index(machines), room: draw.index(MOST_ROOM) }, draw.millis(1_000, 4_000))
+    (Fault::FullDisk { machine: draw.index(machines), room: draw.index(MOST_ROOM) }, draw.millis(2_000, 6_000))
 }
 
 fn slow_disk(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration) {
     (Fault::SlowDisk { machine: draw.index(machines), millis: draw.between(5, 400) }, dark(draw))
+}
+
+fn ruined_disk(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration) {
+    (Fault::RuinedDisk { machine: draw.index(machines) }, draw.millis(1, 3_000))
 }
 
 fn clock_step(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration) {
@@ -165,7 +166,7 @@ fn clock_drift(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Du
 
 fn weather(draw: &mut Draw, _: &[PolicyPlan], _: usize) -> (Fault, Duration) {
     let weather = draw.one_of(&Weather::ALL);
-    let per_mille = draw.one_of(&[20, 100, 400]);
+    let per_mille = draw.one_of(&[50, 200, 400]);
     (Fault::Weather { weather, per_mille }, draw.millis(1_000, MOST_DARK_MILLIS))
 }
 

@@ -65,9 +65,14 @@ impl Course {
         }
         world.take_up_to(plan.longest_call);
         let setup = Setup { machines: plan.machines, fabric: plan.fabric, voters: plan.voters };
+        let mut fleet = Fleet::new(seed, setup, world, tape);
+        for machine in &mut fleet.machines {
+            machine.config.ledger.snapshot_every = plan.snapshot_every;
+            machine.config.ledger.kept_after_snapshot = plan.snapshot_every / 3;
+        }
         let coming = (1..plan.machines).map(|machine| (machine, plan.arrivals[machine]));
         Self {
-            fleet: Fleet::new(seed, setup, world, tape),
+            fleet,
             world: world.clone(),
             tape: tape.clone(),
             people: People::new(&plan, tape),
@@ -202,6 +207,7 @@ impl Course {
         }
         let tape = &self.tape;
         let at = *self.again.entry(number).or_insert_with(|| {
+            tracing::warn!(machine = number, %why, "gave up");
             tape.note(number, &format!("gave up: {why}"));
             now + AGAIN_AFTER
         });

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use skein_node::config::Config;
 use skein_node::env::memory::Weather as LinkWeather;
+use skein_node::ledger::LEDGER_NAME;
 use skein_node::scripted::{Change, Storm, World};
 
 use skein_protocol::hash::Hash256;
@@ -24,6 +25,8 @@ const LATEST_CRASH: Duration = Duration::from_secs(3);
 const KILLED_FOR: Duration = Duration::from_millis(700);
 /// Delayed frames arrive within this time.
 const LONGEST_DELAY: Duration = Duration::from_secs(3);
+/// So much of a ledger is overwritten: its header and all that leads to the rest.
+const RUINED_BYTES: usize = 16 << 10;
 /// What the program before this one says of itself.
 const VERSION_BEFORE: &str = "0.0.9";
 
@@ -123,6 +126,11 @@ impl Inflicting {
                 if fleet.machines[*machine].is_up() {
                     fleet.pause(*machine, planned.lasts);
                 }
+            }
+            Fault::RuinedDisk { machine } => {
+                *self.counts.entry("ledger overwritten").or_default() += 1;
+                self.crash(fleet, *machine, now + planned.lasts);
+                fleet.machines[*machine].host.storage.damage(LEDGER_NAME, 0, &[0xa5; RUINED_BYTES]);
             }
             Fault::SyncError { machine, k } => fleet.machines[*machine].host.storage.fail_sync_at(*k),
             Fault::WriteError { machine, k } => fleet.machines[*machine].host.storage.fail_write_at(*k),

@@ -12,6 +12,7 @@ use super::course::Course;
 use super::inflict::is_strange;
 use super::survey;
 use crate::machine::Machine;
+use crate::marks::of_history;
 
 impl Course {
     /// Everything that went wrong, worst first.
@@ -100,6 +101,12 @@ impl Course {
             self.tape.marks().into_iter().map(|(mark, times)| (mark.to_owned(), times)).collect();
         for (mark, times) in self.world.marks() {
             *marks.entry(mark.to_owned()).or_default() += times;
+        }
+        if let Some(node) = self.fleet.machines.iter().find_map(Machine::node) {
+            let of_all = node.read(|state| state.migrations().values().map(of_history).collect::<Vec<_>>());
+            for mark in of_all.into_iter().flatten() {
+                *marks.entry(mark.to_owned()).or_default() += 1;
+            }
         }
         let mut stats: BTreeMap<&str, u64> = BTreeMap::new();
         for node in self.fleet.machines.iter().filter_map(Machine::node) {

@@ -40,6 +40,7 @@ pub(super) fn session_opened(
     member.session = session;
     member.seat = seat.clone();
     stand(member, stamp, Standing::Active);
+    take_place(state, stamp, node);
     ownership::taken_up(state, stamp, node, session);
     ownership::rehome(state, stamp, &Death::none());
     Ok(Answer::Applied)
@@ -118,8 +119,38 @@ pub(super) fn replaced(state: &mut State, stamp: Stamp<'_>, old: NodeId, new: No
         return Ok(Answer::Unchanged);
     }
     known(state, old)?;
-    insert(state, stamp, new, address, format!("it was node {old}, whose ledger was lost"));
-    removed(state, stamp, old, &format!("its ledger was lost; it is node {new} now"))
+    // Whoever dies between its new certificate and its first session asks once more, under a third name.
+    let origin = state.members.get(&old).filter(|member| member.standing == Standing::Admitted);
+    let origin = origin.and_then(|member| member.replaces).unwrap_or(old);
+    // Names that it asked for before, and never came with, are of no use to anybody.
+    let idle = |member: &&Member| member.replaces == Some(origin) && member.node != old;
+    let idle: Vec<NodeId> = state.members.values().filter(idle).map(|member| member.node).collect();
+    for name in idle {
+        if let Ok(member) = known(state, name) {
+            member.note = format!("it never came; it is node {new} now");
+            stand(member, stamp, Standing::Removed);
+        }
+    }
+    insert(state, stamp, new, address, format!("it was node {origin}, whose ledger was lost"));
+    if let Some(member) = state.members.get_mut(&new) {
+        member.replaces = Some(origin);
+    }
+    Ok(Answer::Applied)
+}
+
+/// A node that lost its ledger is here under its new name: the old one goes, and with it all names that never came.
+fn take_place(state: &mut State, stamp: Stamp<'_>, node: NodeId) {
+    let Some(old) = state.members.get_mut(&node).and_then(|member| member.replaces.take()) else { return };
+    let same = |member: &&Member| member.node == old || member.replaces == Some(old);
+    let gone: Vec<NodeId> = state.members.values().filter(same).map(|member| member.node).collect();
+    for name in gone.into_iter().filter(|name| *name != node) {
+        if let Ok(member) = known(state, name) {
+            member.note = format!("its ledger was lost; it is node {node} now");
+            stand(member, stamp, Standing::Removed);
+            // A disk that forgets is no fault of what ran there.
+            ownership::rehome(state, stamp, &Death { nodes: vec![name], blamed: false });
+        }
+    }
 }
 
 pub(super) fn removed(state: &mut State, stamp: Stamp<'_>, node: NodeId, reason: &str) -> Applied {
@@ -194,6 +225,7 @@ fn insert(state: &mut State, stamp: Stamp<'_>, node: NodeId, address: &str, note
         admitted_at: stamp.at_millis,
         changed_at: stamp.at_millis,
         note,
+        replaces: None,
     };
     state.members.insert(node, member);
 }

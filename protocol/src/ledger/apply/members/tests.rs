@@ -207,3 +207,23 @@ fn the_same_request_under_the_same_key_is_done_once() {
     assert_eq!(scenario.apply(apply("one")), first, "the first answer again");
     assert_eq!(code(&scenario.apply(apply("another"))), Some(Code::RequestInvalid));
 }
+
+#[test]
+fn a_node_that_lost_its_ledger_may_ask_for_a_new_name_until_it_has_come_back_under_one() {
+    let mut scenario = three();
+    let (first, second) = (NodeId(21), NodeId(22));
+    let replaced = |old, new| Entry::MemberReplaced { old, new, address: "10.0.0.12:7401".to_owned() };
+    scenario.fact(replaced(C, first));
+    assert_eq!(scenario.state.member(C).unwrap().standing, Standing::Active, "it may have to ask again");
+    // It died before it had its new certificate, and then once more after it had it.
+    scenario.fact(replaced(C, second));
+    let third = NodeId(23);
+    scenario.fact(replaced(second, third));
+    scenario.fact(opened_by(third, 1, 2));
+    let standing = |node| scenario.state.member(node).unwrap().standing;
+    assert_eq!(
+        [C, first, second, third].map(standing),
+        [Standing::Removed, Standing::Removed, Standing::Removed, Standing::Active]
+    );
+    assert_eq!(code(&scenario.apply(replaced(C, NodeId(24)))), Some(Code::NodeRemoved), "it is back already");
+}
