@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use skein_protocol::ids::NodeId;
 use skein_protocol::peer::{RenewRequest, Signed};
+use skein_protocol::problem::Code;
 use skein_protocol::wire::{self, Kind};
 
 use crate::env::Env;
-use crate::fabric::Fabric;
+use crate::fabric::{CallError, Fabric};
 use crate::ledger::{Boot, LEDGER_NAME, LedgerError};
-use crate::pki;
+use crate::pki::{self, Authority};
 
 /// A member answers within this time: it records the change and has a certificate signed.
 const ASK_DEADLINE: Duration = Duration::from_secs(30);
@@ -33,14 +34,16 @@ pub(crate) async fn come_back(
     let failed = |why: String| LedgerError::Identity { why };
     tracing::error!(%why, "the ledger of this node is lost: it comes back empty, as another node");
     let preparing = env.clone();
-    let prepare = move || -> Result<(Boot, NodeId, Vec<u8>), LedgerError> {
+    let prepare = move || -> Result<(Boot, NodeId, Vec<u8>, Option<Authority>), LedgerError> {
         let old = Boot::read(&preparing)?.ok_or_else(|| LedgerError::Identity { why: "no boot file".to_owned() })?;
         let key = pki::prepare_key(preparing.files.as_ref()).and_then(|key| key.request());
         let csr = key.map_err(|error| LedgerError::Identity { why: error.to_string() })?;
-        Ok((old, Boot::new(&preparing).node, csr))
+        let authority = Authority::load(preparing.files.as_ref());
+        let authority = authority.map_err(|error| LedgerError::Identity { why: error.to_string() })?;
+        Ok((old, Boot::new(&preparing).node, csr, authority))
     };
-    let (old, node, csr) = env.blocking.call(prepare).await??;
-    let request = RenewRequest { node, csr };
+    let (old, node, csr, authority) = env.blocking.call(prepare).await??;
+    let request = RenewRequest { node, csr: csr.clone() };
     let frame = wire::encode(Kind::Renew, &request).map_err(|source| LedgerError::NotStorable { source })?;
     let mut last = "no other member is known".to_owned();
     let mut signed = None;
@@ -53,6 +56,17 @@ pub(crate) async fn come_back(
                 }
                 Err(error) => last = error.to_string(),
             },
+            // The name is recorded; who would sign it is this node itself.
+            Err(CallError::Refused(problem)) if problem.code == Code::AuthorityUnavailable && authority.is_some() => {
+                let (entropy, now) = (env.entropy.clone(), env.clock.wall_millis());
+                let own = authority.map(|authority| authority.sign(&csr, node, entropy.as_ref(), now));
+                match own {
+                    Some(Ok(own)) => signed = Some(own),
+                    Some(Err(error)) => last = error.to_string(),
+                    None => {}
+                }
+                break;
+            }
             Err(error) => last = format!("{peer}: {error}"),
         }
     }
