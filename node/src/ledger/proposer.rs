@@ -14,7 +14,7 @@ use skein_protocol::ledger::fold::{ANSWERS_PER_SESSION, Fold, Folding, Proposal}
 use skein_protocol::wire::{self, Kind};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::funnel::{Funnel, GROUP_BYTES, Missed};
 use super::gather::{Most, Weighed, gather};
@@ -266,8 +266,10 @@ impl<F: Fold> Way<F> {
         let mut metrics = self.raft.metrics();
         let before = metrics.borrow_and_update().current_leader;
         let changed = metrics.wait_for(|now| now.current_leader.is_some() && now.current_leader != before);
-        // Either will do.
-        let _ = timeout(pause, async { changed.await.is_ok() }).await;
+        // Without openraft nothing changes any more, and nothing says so at once: that is no reason to hurry.
+        if let Ok(false) = timeout(pause, async { changed.await.is_ok() }).await {
+            sleep(pause).await;
+        }
     }
 }
 
