@@ -308,6 +308,12 @@ impl NodeHandle {
         self.core.ledger.is_leader()
     }
 
+    /// The nodes that vote in the ledger, as far as this one knows.
+    #[must_use]
+    pub fn voters(&self) -> Vec<NodeId> {
+        self.core.ledger.raft_view().voters.into_iter().collect()
+    }
+
     /// A digest of the state and the index that it is of.
     ///
     /// # Errors

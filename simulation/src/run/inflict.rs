@@ -16,6 +16,7 @@ use skein_protocol::ids::{Generation, MigrationId, PolicyName, Run, TableName, T
 
 use super::arrivals::Arrivals;
 use crate::fleet::Fleet;
+use crate::machine::Machine;
 use crate::plan::{Crash, Fault, LinkFault, Plan, Planned, PolicyPlan, SourceChange};
 use crate::tape::Tape;
 
@@ -27,6 +28,8 @@ const KILLED_FOR: Duration = Duration::from_millis(700);
 const LONGEST_DELAY: Duration = Duration::from_secs(3);
 /// So much of a ledger is overwritten: its header and all that leads to the rest.
 const RUINED_BYTES: usize = 16 << 10;
+/// A quorum of so many is left when one of them has lost its ledger.
+const VOTERS_FOR_A_LOSS: usize = 3;
 /// What the program before this one says of itself.
 const VERSION_BEFORE: &str = "0.0.9";
 
@@ -127,6 +130,8 @@ impl Inflicting {
                     fleet.pause(*machine, planned.lasts);
                 }
             }
+            // A fleet whose quorum has lost what it acknowledged is lost, and nothing can be demanded of it.
+            Fault::RuinedDisk { .. } if !bears_a_loss(fleet) => {}
             Fault::RuinedDisk { machine } => {
                 *self.counts.entry("ledger overwritten").or_default() += 1;
                 self.crash(fleet, *machine, now + planned.lasts);
@@ -285,6 +290,12 @@ impl Inflicting {
             *until = now;
         }
     }
+}
+
+/// Whether the ledger is on three nodes that vote, and all machines run.
+fn bears_a_loss(fleet: &Fleet) -> bool {
+    let voters = |machine: &Machine| machine.node().map_or(0, |node| node.voters().len());
+    fleet.machines.iter().all(|machine| voters(machine) >= VOTERS_FOR_A_LOSS)
 }
 
 /// Where the table of a stranger lies that a fault with this number creates.
