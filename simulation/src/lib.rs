@@ -28,6 +28,8 @@ mod machine;
 pub mod marks;
 mod net;
 mod plan;
+#[cfg(test)]
+mod rehearsal;
 mod run;
 pub mod scale;
 mod shim;
