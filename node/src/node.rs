@@ -3,6 +3,7 @@
 //! In: a configuration, an environment; the runtime is the caller's. Out: [`NodeHandle`]. Holds: the order of the
 //! steps. Not here: signals, logs, the process.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -312,6 +313,11 @@ impl NodeHandle {
     #[must_use]
     pub fn voters(&self) -> Vec<NodeId> {
         self.core.ledger.raft_view().voters.into_iter().collect()
+
+    /// The nodes that gossip takes for alive, this one included.
+    #[must_use]
+    pub fn hears(&self) -> BTreeSet<NodeId> {
+        self.core.fleet.gossip.live().into_keys().collect()
     }
 
     /// A digest of the state and the index that it is of.

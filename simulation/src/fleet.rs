@@ -21,6 +21,10 @@ use crate::tape::Tape;
 
 /// Timers of tokio have this resolution, so no frame is faster.
 pub(crate) const QUANTUM: Duration = Duration::from_millis(1);
+/// A node looks at its gossip half as often as this.
+const GOSSIP_LOOK_MILLIS: u128 = 250;
+/// Gossip takes a node for dead that lives.
+const FALSE_DEATH: &str = "false death by gossip";
 /// Frames take from one quantum to this long.
 const MOST_LATENCY: Duration = Duration::from_millis(5);
 
@@ -50,6 +54,10 @@ pub(crate) struct Fleet {
     pub(crate) now: Duration,
     net: Net,
     random: ChaCha8Rng,
+    /// Whom each start of a node has heard in gossip: the listener, its start, the other, its start; whether it was
+    /// declared dead since.
+    heard: BTreeMap<(usize, u64, usize, u64), bool>,
+    false_deaths: u64,
 }
 
 impl Fleet {
@@ -63,6 +71,8 @@ impl Fleet {
             now: Duration::ZERO,
             net: net.clone(),
             random: ChaCha8Rng::seed_from_u64(seed ^ 0x666c_6565),
+            heard: BTreeMap::new(),
+            false_deaths: 0,
         }
     }
 
@@ -77,6 +87,9 @@ impl Fleet {
         }
         self.now = until;
         shim::set_now(until);
+        if until.as_millis().is_multiple_of(GOSSIP_LOOK_MILLIS) {
+            self.listen_to_gossip();
+        }
     }
 
     /// Starts a machine's node now.
@@ -113,9 +126,31 @@ impl Fleet {
         }
     }
 
+    /// Looks whom gossip takes for dead that lives and runs.
+    fn listen_to_gossip(&mut self) {
+        let awake = |machine: &&Machine| !machine.is_paused() && machine.node().is_some();
+        let awake: Vec<&Machine> = self.machines.iter().filter(awake).collect();
+        for listener in &awake {
+            let Some(hears) = listener.node().map(|node| node.hears()) else { continue };
+            for other in awake.iter().filter(|other| other.number != listener.number) {
+                let key = (listener.number, listener.starts(), other.number, other.starts());
+                let alive = other.node().is_some_and(|node| hears.contains(&node.id()));
+                if alive {
+                    self.heard.insert(key, false);
+                } else if let Some(dead @ false) = self.heard.get_mut(&key) {
+                    *dead = true;
+                    self.false_deaths += 1;
+                }
+            }
+        }
+    }
+
     /// How often each kind of fault has taken effect.
     pub(crate) fn inflicted(&self) -> BTreeMap<&'static str, u64> {
         let mut all = self.links().inflicted();
+        if self.false_deaths > 0 {
+            all.insert(FALSE_DEATH, self.false_deaths);
+        }
         for machine in &self.machines {
             for (kind, times) in machine.inflicted() {
                 *all.entry(kind).or_default() += times;

@@ -214,6 +214,16 @@ impl Machine {
         }
     }
 
+    /// How often its node was started.
+    pub(crate) fn starts(&self) -> u64 {
+        self.starts
+    }
+
+    /// Whether it stands still.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
     /// How often each kind of fault has taken effect here.
     pub(crate) fn inflicted(&self) -> BTreeMap<&'static str, u64> {
         let mut all = self.inflicted.clone();

@@ -26,6 +26,8 @@ const WANTED: &str = "SKEIN_REHEARSAL";
 const TABLES: usize = 12;
 /// Faults are at work for so long.
 const TROUBLED: Duration = Duration::from_secs(8);
+/// Gossip takes longer to declare somebody dead.
+const GOSSIPED: Duration = Duration::from_secs(25);
 /// Everything that is waited for happens within this time.
 const PATIENCE: Duration = Duration::from_secs(90);
 const POLICY: &str = "apiVersion: skein/v1\nkind: MigrationPolicy\nmetadata: { name: p, owner: team }\nspec:\n  source: \
@@ -105,10 +107,10 @@ impl Rehearsal {
     }
 
     /// Works while `trouble` is at work, then heals and waits for the end.
-    fn run(&mut self, trouble: &dyn Fn(&mut Fleet, u64)) {
+    fn run(&mut self, lasts: Duration, trouble: &dyn Fn(&mut Fleet, u64)) {
         self.ask(0, "/v1/policies", POLICY.to_owned());
         let begun = self.fleet.now;
-        while self.fleet.now < begun + TROUBLED {
+        while self.fleet.now < begun + lasts {
             let millis = u64::try_from((self.fleet.now - begun).as_millis()).unwrap();
             trouble(&mut self.fleet, millis);
             self.pass();
@@ -183,7 +185,7 @@ fn disks(fleet: &mut Fleet, millis: u64) {
         0 => storage(2).set_sync_takes(Duration::from_millis(30)),
         500 => storage(0).fail_sync_at(3),
         2_500 => storage(1).fail_write_at(5),
-        4_500 => storage(2).set_room(Some(0)),
+        300 => storage(2).set_room(Some(0)),
         5_500 => storage(2).heal(),
         6_000 => storage(0).crash_at(7),
         7_000 => fleet.machines[1].kill(),
@@ -211,23 +213,32 @@ fn clocks(fleet: &mut Fleet, millis: u64) {
     }
 }
 
+fn gossip(fleet: &mut Fleet, millis: u64) {
+    if millis == 0 {
+        let (one, other) = (fleet.at(1), fleet.at(2));
+        fleet.links().mute(one);
+        fleet.links().deafen(other);
+    }
+}
+
 /// One rehearsal in this process.
 #[test]
 #[ignore = "the tests below start it in processes of its own"]
 fn child() {
     let wanted = std::env::var(WANTED).unwrap();
     let [scenario, fabric, machines, seed] = wanted.split(' ').collect::<Vec<_>>()[..] else { panic!("{wanted}") };
-    let trouble: fn(&mut Fleet, u64) = match scenario {
-        "weather" => weather,
-        "disks" => disks,
-        "clocks" => clocks,
+    let (lasts, trouble): (Duration, fn(&mut Fleet, u64)) = match scenario {
+        "weather" => (TROUBLED, weather),
+        "disks" => (TROUBLED, disks),
+        "clocks" => (TROUBLED, clocks),
+        "gossip" => (GOSSIPED, gossip),
         _ => panic!("{scenario}"),
     };
     let fabric = if fabric == "quic" { FabricKind::Quic } else { FabricKind::Messages };
     let (machines, seed): (usize, u64) = (machines.parse().unwrap(), seed.parse().unwrap());
     let report = shim::inside(seed, move || {
         let mut rehearsal = Rehearsal::new(seed, Setup { machines, voters: 3, fabric });
-        rehearsal.run(&trouble);
+        rehearsal.run(lasts, &trouble);
         if let Ok(path) = std::env::var("SKEIN_TAPE") {
             std::fs::write(path, rehearsal.tape.lines().join("\n")).unwrap();
         }
@@ -290,6 +301,11 @@ fn a_fleet_lives_through_wrong_clocks_and_pauses_and_repeats_itself() {
     let report = rehearse("clocks messages 5 3");
     let kinds = ["clock stepped", "clock drifted", "pause", "pause longer than a session", "node of another version"];
     all_took_effect(&report, &kinds);
+}
+
+#[test]
+fn a_node_that_gossip_takes_for_dead_goes_on_as_a_member() {
+    all_took_effect(&rehearse("gossip messages 4 7"), &["one-way frame silenced", "false death by gossip"]);
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl Datagrams {
         }
         let trip = self.links.trip(from, to);
         if trip.lost {
-            self.links.lose(&trip);
+            self.links.lose();
             return Sent::Lost;
         }
         let mut inner = self.lock();
@@ -148,7 +148,7 @@ impl Datagrams {
             Some(first) if first.key().0 <= Instant::now() => {
                 let datagram = first.remove();
                 if datagram.is_copy {
-                    self.links.arrive_again(&datagram.trip);
+                    self.links.arrive_again();
                 } else {
                     self.links.arrive(&datagram.trip);
                 }

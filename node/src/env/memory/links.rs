@@ -283,8 +283,8 @@ impl Links {
         lost
     }
 
-    /// It did not arrive where it should have by now.
-    pub fn lose(&self, _trip: &Trip) {
+    /// One did not arrive where it should have by now.
+    pub fn lose(&self) {
         let mut state = self.lock();
         let name = state.names.lost;
         state.count(name);
@@ -305,8 +305,8 @@ impl Links {
         }
     }
 
-    /// A copy of it has arrived now.
-    pub fn arrive_again(&self, _trip: &Trip) {
+    /// A copy of one has arrived now.
+    pub fn arrive_again(&self) {
         let mut state = self.lock();
         let name = state.names.doubled;
         state.count(name);

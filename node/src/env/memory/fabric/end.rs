@@ -149,7 +149,7 @@ impl Drop for MemoryEnd {
 async fn carry(fabric: &MemoryFabric, from: Peer, to: SocketAddr, mut frame: Vec<u8>, trip: &Trip) {
     sleep(trip.takes).await;
     if trip.lost {
-        return fabric.links.lose(trip);
+        return fabric.links.lose();
     }
     make_foreign(&mut frame, trip);
     let deliver = || match fabric.arrive(from.at, to) {
@@ -163,7 +163,7 @@ async fn carry(fabric: &MemoryFabric, from: Peer, to: SocketAddr, mut frame: Vec
     if let Some(later) = trip.again {
         sleep(later).await;
         if deliver() {
-            fabric.links.arrive_again(trip);
+            fabric.links.arrive_again();
         }
     }
 }
@@ -185,7 +185,7 @@ async fn travel(links: &Links, from: SocketAddr, to: SocketAddr) -> Option<Trip>
         if !trip.lost {
             return Some(trip);
         }
-        links.lose(&trip);
+        links.lose();
         if waited >= IDLE_TIMEOUT {
             return None;
         }
