@@ -130,11 +130,11 @@ impl Opened {
         act(&mut core)
     }
 
-    /// Makes room for the disk to become `length` bytes long.
-    fn grow(&self, length: usize) -> io::Result<()> {
+    /// Makes room for a write.
+    fn make_room(&self, offset: usize, length: usize) -> io::Result<()> {
         self.with(|core| {
-            let held = core.disks.get(&self.name).ok_or_else(gone)?.bytes().len();
-            core.faults.grow(length.saturating_sub(held))
+            let more = core.disks.get(&self.name).ok_or_else(gone)?.room_for(offset, length);
+            core.faults.grow(more)
         })
     }
 
@@ -176,7 +176,6 @@ impl StorageBackend for Opened {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.grow(in_memory(len))?;
         self.change("set_len", len, &[], |disk| disk.set_len(in_memory(len)))
     }
 
@@ -200,7 +199,7 @@ impl StorageBackend for Opened {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.grow(in_memory(offset) + data.len())?;
+        self.make_room(in_memory(offset), data.len())?;
         let result = self.with(|core| core.faults.write());
         // A write that fails has written a part.
         let written = if result.is_ok() { data } else { &data[..data.len() / 2] };

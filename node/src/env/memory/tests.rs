@@ -219,11 +219,12 @@ fn a_write_fails_when_it_is_told_to_and_a_full_disk_takes_nothing_more() {
     opened.write(0, &[3; 100]).unwrap();
     storage.set_room(Some(50));
     opened.write(0, &[4; 150]).unwrap();
-    assert_eq!(opened.set_len(151).unwrap_err().kind(), std::io::ErrorKind::StorageFull);
-    let full = storage.handle().write("a", b"1", FileMode::Secret);
+    opened.set_len(20_000).unwrap();
+    assert_eq!(opened.write(9_000, &[5]).unwrap_err().kind(), std::io::ErrorKind::StorageFull, "its block is new");
+    let full = storage.handle().write("a", &[1; 51], FileMode::Secret);
     assert_eq!(full.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     storage.heal();
-    opened.set_len(151).unwrap();
+    opened.write(9_000, &[5]).unwrap();
     assert_eq!(storage.inflicted(), [("disk full", 2), ("write failed", 1)].into());
 }
 

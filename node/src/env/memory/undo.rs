@@ -2,11 +2,17 @@
 //!
 //! In: writes, syncs, a crash. Out: bytes. Holds: [`Disk`]. Not here: who may still use it (`storage`).
 
+use std::collections::BTreeSet;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::RngCore;
 
 /// What a device writes at once: a torn write ends at a multiple of this.
 const SECTOR_BYTES: u64 = 512;
+
+/// A file system gives a file room in blocks of this length, when they are written for the first time: a length alone
+/// takes none.
+const BLOCK_BYTES: usize = 4096;
 
 /// A disk whose unsynced writes can be lost.
 #[derive(Debug, Default)]
@@ -16,6 +22,8 @@ pub(super) struct Disk {
     undo: Vec<(Undo, Durability)>,
     /// Whether a sync has failed: from then on also what was synced later is noted, for it lies above what is doubtful.
     has_failed: bool,
+    /// Blocks that were ever written.
+    blocks: BTreeSet<usize>,
 }
 
 /// What is known of a change.
@@ -47,7 +55,13 @@ impl Disk {
         &self.bytes
     }
 
+    /// Bytes of room that a write would take beside what the disk has.
+    pub(super) fn room_for(&self, offset: usize, length: usize) -> usize {
+        blocks_of(offset, length).filter(|block| !self.blocks.contains(block)).count() * BLOCK_BYTES
+    }
+
     pub(super) fn write(&mut self, offset: usize, data: &[u8]) {
+        self.blocks.extend(blocks_of(offset, data.len()));
         let (old_len, end) = (self.bytes.len(), offset + data.len());
         let old = self.bytes[offset.min(old_len)..end.min(old_len)].to_vec();
         self.undo.push((Undo::Write { offset, new_length: data.len(), old, old_len }, Durability::Unsynced));
@@ -144,6 +158,11 @@ impl Disk {
             self.bytes[offset..end].copy_from_slice(data);
         }
     }
+}
+
+/// The blocks that a write touches.
+fn blocks_of(offset: usize, length: usize) -> std::ops::Range<usize> {
+    offset / BLOCK_BYTES..(offset + length).div_ceil(BLOCK_BYTES)
 }
 
 /// How much of a write arrives when it is torn: whole sectors from its beginning, perhaps none.
