@@ -313,6 +313,7 @@ impl NodeHandle {
     #[must_use]
     pub fn voters(&self) -> Vec<NodeId> {
         self.core.ledger.raft_view().voters.into_iter().collect()
+    }
 
     /// The nodes that gossip takes for alive, this one included.
     #[must_use]

@@ -76,6 +76,8 @@ pub(crate) struct Plan {
     pub(crate) voters: usize,
     /// The longest call of the data plane, when nothing goes wrong.
     pub(crate) longest_call: Duration,
+    /// Rows of a file that batches write.
+    pub(crate) rows_per_file: Option<usize>,
     /// Entries of the log between two snapshots.
     pub(crate) snapshot_every: u64,
     /// When each machine comes; zero for those that are there from the beginning.
@@ -102,10 +104,22 @@ impl Plan {
         faults.retain(|planned| !without.0.contains(&planned.number));
         let fabric = if profile == Profile::Quic { FabricKind::Quic } else { FabricKind::Messages };
         let voters = if machines >= 5 { size.one_of(&[3, 5]) } else { 3 };
+        let rows_per_file = size.chance(40).then_some(2);
         let snapshot_every = size.one_of(&[30, 120, 4096]);
         let arrivals = arrivals(&mut size, machines);
         let longest_call = Duration::from_millis(size.one_of(&[20, 100, 400]));
-        Self { machines, fabric, voters, longest_call, snapshot_every, arrivals, policies, orders, faults }
+        Self {
+            machines,
+            fabric,
+            voters,
+            longest_call,
+            rows_per_file,
+            snapshot_every,
+            arrivals,
+            policies,
+            orders,
+            faults,
+        }
     }
 
     /// All tables of all policies.

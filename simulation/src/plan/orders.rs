@@ -92,8 +92,11 @@ pub(super) fn orders(draw: &mut Draw, policies: &[PolicyPlan], machines: usize) 
         let drained = draw.index(machines);
         let at = draw.millis(500, 6_000);
         orders.push(Order { at, machine: draw.index(machines), wish: Wish::Drain(drained) });
-        let back = at + draw.millis(500, MOST_DRAINED_MILLIS);
-        orders.push(Order { at: back, machine: draw.index(machines), wish: Wish::Undrain(drained) });
+        let (back, asked) = (at + draw.millis(500, MOST_DRAINED_MILLIS), draw.index(machines));
+        // Some stay drained until everything is looked after.
+        if draw.chance(70) {
+            orders.push(Order { at: back, machine: asked, wish: Wish::Undrain(drained) });
+        }
     }
     if busy && draw.chance(65) {
         let at = draw.millis(2_000, u64::try_from(BUSY.as_millis()).expect("seconds"));

@@ -25,10 +25,10 @@ type Make = fn(&mut Draw, &[PolicyPlan], usize) -> (Fault, Duration);
 
 /// The kinds: the chance of a seed to have it, in percent, how many of them it has at most then, and how one is drawn.
 const KINDS: [(u64, u64, Make); 21] = [
-    (45, 4, crash),
+    (60, 4, crash),
     (30, 2, kill),
-    (42, 1, mass_death),
-    (42, 2, pause),
+    (60, 1, mass_death),
+    (50, 2, pause),
     (35, 3, links),
     (35, 3, links),
     (30, 3, one_way),
@@ -36,16 +36,16 @@ const KINDS: [(u64, u64, Make); 21] = [
     (25, 2, isolation),
     (30, 2, false_death),
     (50, 3, sync_error),
-    (45, 2, write_error),
+    (55, 2, write_error),
     (40, 3, full_disk),
     (30, 2, slow_disk),
     (35, 3, clock_step),
-    (45, 4, clock_drift),
+    (60, 4, clock_drift),
     (80, 9, weather),
     (65, 8, source),
     (30, 2, stranger),
-    (45, 1, other_version),
-    (20, 1, ruined_disk),
+    (60, 1, other_version),
+    (60, 1, ruined_disk),
 ];
 
 pub(super) fn faults(draw: &mut Draw, policies: &[PolicyPlan], machines: usize) -> Vec<Planned> {
@@ -103,7 +103,7 @@ fn links(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration
         Reordering => draw.between(10, 200),
         // Each of these costs a call its deadline, or a part of it.
         Delay | AnswersLost => draw.between(5, 50),
-        Foreign => draw.between(5, 20),
+        Foreign => draw.between(10, 40),
     };
     let machine = draw.chance(50).then(|| draw.index(machines));
     (Fault::Links { what, per_mille: u32::try_from(per_mille).expect("below a thousand"), machine }, dark(draw))
@@ -129,7 +129,7 @@ fn isolation(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Dura
 }
 
 fn false_death(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration) {
-    (Fault::FalseDeath { machine: draw.index(machines), deaf: draw.chance(30) }, draw.millis(2_000, MOST_DARK_MILLIS))
+    (Fault::FalseDeath { machine: draw.index(machines), deaf: draw.chance(30) }, draw.millis(8_000, 14_000))
 }
 
 fn sync_error(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration) {
@@ -165,9 +165,15 @@ fn clock_drift(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Du
 }
 
 fn weather(draw: &mut Draw, _: &[PolicyPlan], _: usize) -> (Fault, Duration) {
-    let weather = draw.one_of(&Weather::ALL);
-    let per_mille = draw.one_of(&[50, 200, 400]);
-    (Fault::Weather { weather, per_mille }, draw.millis(1_000, MOST_DARK_MILLIS))
+    use Weather::{
+        Catalog5xx, CatalogAppliedAnswerLost, CatalogConflict, CatalogLate, CatalogLostBeforeApplied, CatalogSlow,
+    };
+    // There are few calls of the catalog, and all of them matter.
+    let of_catalog =
+        [Catalog5xx, CatalogAppliedAnswerLost, CatalogConflict, CatalogLate, CatalogLostBeforeApplied, CatalogSlow];
+    let weather = if draw.chance(45) { draw.one_of(&of_catalog) } else { draw.one_of(&Weather::ALL) };
+    let per_mille = draw.one_of(&[100, 300, 600]);
+    (Fault::Weather { weather, per_mille }, draw.millis(2_000, MOST_DARK_MILLIS))
 }
 
 fn source(draw: &mut Draw, policies: &[PolicyPlan], _: usize) -> (Fault, Duration) {

@@ -64,6 +64,9 @@ impl Course {
             }
         }
         world.take_up_to(plan.longest_call);
+        if let Some(rows) = plan.rows_per_file {
+            world.rows_per_file(rows);
+        }
         let setup = Setup { machines: plan.machines, fabric: plan.fabric, voters: plan.voters };
         let mut fleet = Fleet::new(seed, setup, world, tape);
         for machine in &mut fleet.machines {
