@@ -54,14 +54,14 @@ impl Profile {
     /// One seed in so many is large.
     const LARGE_EACH: u64 = 50;
     /// One seed in so many is over QUIC.
-    const QUIC_EACH: u64 = 6;
+    const QUIC_EACH: u64 = 5;
 
     /// The profile of a seed.
     #[must_use]
     pub(crate) fn of(seed: u64) -> Self {
         match (seed % Self::LARGE_EACH, seed % Self::QUIC_EACH) {
             (0, _) => Self::Large,
-            (_, 5) => Self::Quic,
+            (_, 2) => Self::Quic,
             _ => Self::Small,
         }
     }

@@ -31,7 +31,7 @@ const KINDS: [(u64, u64, Make); 21] = [
     (50, 2, pause),
     (35, 3, links),
     (35, 3, links),
-    (30, 3, one_way),
+    (35, 3, one_way),
     (30, 2, both_ways),
     (25, 2, isolation),
     (30, 2, false_death),
@@ -92,15 +92,15 @@ fn mass_death(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Dur
 }
 
 fn pause(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration) {
-    (Fault::Pause { machine: draw.index(machines) }, draw.millis(200, MOST_DARK_MILLIS))
+    (Fault::Pause { machine: draw.index(machines) }, draw.millis(1_000, MOST_DARK_MILLIS))
 }
 
 fn links(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration) {
     use LinkFault::{AnswersLost, Delay, Duplication, Foreign, Loss, Reordering};
-    let what = draw.one_of(&[Loss, Duplication, Reordering, Delay, AnswersLost, Foreign]);
+    let what = draw.one_of(&[Loss, Duplication, Reordering, Reordering, Delay, AnswersLost, Foreign]);
     let per_mille = match what {
         Loss | Duplication => draw.between(20, 100),
-        Reordering => draw.between(10, 200),
+        Reordering => draw.between(60, 200),
         // Each of these costs a call its deadline, or a part of it.
         Delay | AnswersLost => draw.between(5, 50),
         Foreign => draw.between(10, 40),
@@ -166,13 +166,18 @@ fn clock_drift(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Du
 
 fn weather(draw: &mut Draw, _: &[PolicyPlan], _: usize) -> (Fault, Duration) {
     use Weather::{
-        Catalog5xx, CatalogAppliedAnswerLost, CatalogConflict, CatalogLate, CatalogLostBeforeApplied, CatalogSlow,
+        BatchLosesNull, BatchLosesRow, Catalog5xx, CatalogAppliedAnswerLost, CatalogConflict, CatalogLate,
+        CatalogLostBeforeApplied, CatalogSlow, ReadBackDiffers, StagedFileDamaged,
     };
     // There are few calls of the catalog, and all of them matter.
     let of_catalog =
         [Catalog5xx, CatalogAppliedAnswerLost, CatalogConflict, CatalogLate, CatalogLostBeforeApplied, CatalogSlow];
-    let weather = if draw.chance(45) { draw.one_of(&of_catalog) } else { draw.one_of(&Weather::ALL) };
-    let per_mille = draw.one_of(&[100, 300, 600]);
+    let of_content = [BatchLosesNull, BatchLosesRow, ReadBackDiffers, StagedFileDamaged];
+    let (weather, per_mille) = match draw.below(10) {
+        0..4 => (draw.one_of(&of_catalog), draw.one_of(&[100, 300, 600])),
+        4..6 => (draw.one_of(&of_content), draw.one_of(&[300, 900])),
+        _ => (draw.one_of(&Weather::ALL), draw.one_of(&[100, 300, 600])),
+    };
     (Fault::Weather { weather, per_mille }, draw.millis(2_000, MOST_DARK_MILLIS))
 }
 

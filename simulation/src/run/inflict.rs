@@ -26,6 +26,8 @@ const LATEST_CRASH: Duration = Duration::from_secs(3);
 const KILLED_FOR: Duration = Duration::from_millis(700);
 /// Delayed frames arrive within this time.
 const LONGEST_DELAY: Duration = Duration::from_secs(3);
+/// A ledger is ruined by then, or not at all.
+const LATEST_RUIN: Duration = Duration::from_secs(6);
 /// So much of a ledger is overwritten: its header and all that leads to the rest.
 const RUINED_BYTES: usize = 16 << 10;
 /// A quorum of so many is left when one of them has lost its ledger.
@@ -46,6 +48,8 @@ pub(super) struct Inflicting {
     dark: BTreeMap<usize, Duration>,
     /// Sources that come back.
     vanished: Vec<(Duration, usize, usize)>,
+    /// Targets whose names strangers took, for those who look from outside.
+    pub(super) pointed: Vec<TableName>,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -61,6 +65,7 @@ impl Inflicting {
             ordered: BTreeMap::new(),
             dark: BTreeMap::new(),
             vanished: Vec::new(),
+            pointed: Vec::new(),
             counts: BTreeMap::new(),
         }
     }
@@ -90,15 +95,24 @@ impl Inflicting {
         for planned in over {
             self.end(&planned, fleet);
         }
+        let mut postponed = Vec::new();
         while let Some(planned) = self.coming.pop_if(|planned| planned.at <= now) {
-            self.tape.note(0, &format!("fault {planned}"));
             let unready = planned.fault.machines().iter().any(|machine| !arrivals.has_come(*machine));
             if unready {
                 continue;
             }
+            // A fleet whose quorum has lost what it acknowledged is lost, and nothing can be demanded of it.
+            if matches!(planned.fault, Fault::RuinedDisk { .. }) && !bears_a_loss(fleet) {
+                if now < planned.at + LATEST_RUIN {
+                    postponed.push(planned);
+                }
+                continue;
+            }
+            self.tape.note(0, &format!("fault {planned}"));
             self.begin(&planned, fleet, world, begun, now);
             self.present.push(planned);
         }
+        self.coming.extend(postponed);
         self.strike_ordered(fleet, now);
         self.bring_back(world, now);
     }
@@ -130,8 +144,6 @@ impl Inflicting {
                     fleet.pause(*machine, planned.lasts);
                 }
             }
-            // A fleet whose quorum has lost what it acknowledged is lost, and nothing can be demanded of it.
-            Fault::RuinedDisk { .. } if !bears_a_loss(fleet) => {}
             Fault::RuinedDisk { machine } => {
                 *self.counts.entry("ledger overwritten").or_default() += 1;
                 self.crash(fleet, *machine, now + planned.lasts);
@@ -162,6 +174,7 @@ impl Inflicting {
             Fault::Stranger { policy, table } => {
                 let target = &self.policies[*policy].tables[*table].target;
                 *self.counts.entry("name taken by a stranger").or_default() += 1;
+                self.pointed.push(target.clone());
                 world.point(target, stranger_uuid(planned.number), &stranger_location(planned.number));
             }
             Fault::Source { policy, table, change } => {

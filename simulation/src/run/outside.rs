@@ -140,17 +140,22 @@ impl Outside {
         self.auditor.answered(id, now, answer);
     }
 
+    /// Looks at what a reader of a target sees.
+    pub(super) fn see(&mut self, target: &TableName, world: &World, now: Duration) {
+        if self.knows(target) {
+            let seen = world.read(target).filter(|seen| !seen.tombstone);
+            let seen = seen.map(|seen| Seen::new(&seen.uuid, &seen.location, &seen.rows));
+            self.auditor.saw(&target.to_string(), now, seen);
+        }
+    }
+
     /// Looks at what changed.
     pub(super) fn look(&mut self, world: &World, now: Duration) {
         let news = world.happenings_since(self.seen);
         self.seen += news.len();
         for news in news {
             match news.what {
-                What::Named { target, .. } if self.knows(&target) => {
-                    let seen = world.read(&target).filter(|seen| !seen.tombstone);
-                    let seen = seen.map(|seen| Seen::new(&seen.uuid, &seen.location, &seen.rows));
-                    self.auditor.saw(&target.to_string(), now, seen);
-                }
+                What::Named { target, .. } => self.see(&target, world, now),
                 What::SourceChanged { dataset, how } => {
                     let of = |movers: &Vec<(TableName, usize)>| movers.iter().any(|(one, _)| *one == dataset);
                     let targets = self.movers.iter().filter(|(_, movers)| of(movers));

@@ -306,6 +306,8 @@ impl Submission {
             }
             Some(Said::Unknown(_)) => self.next(fleet, now),
             Some(Said::Refused(..)) if self.may_fail => self.over = true,
+            // All its sources have vanished.
+            Some(Said::Refused(_, text)) if text.contains("NOTHING_SELECTED") => self.over = true,
             Some(Said::Refused(status, text)) => return Err(format!("submission {}: {status} {text}", self.key)),
             None => {}
         }

@@ -13,6 +13,9 @@ use crate::problem::{Code, Problem};
 /// Members that are kept, removed ones included: gossip carries no more identities, and a fleet of a thousand nodes
 /// that are all replaced once fits. The oldest removed one makes room.
 const MEMBERS_KEPT: usize = 2000;
+/// Names that a node which lost its ledger has asked for and not come with: as many as it has starts within the time that a
+/// call may be under way, and some more.
+const NAMES_OF_A_LOST_NODE: usize = 16;
 /// Join tokens that are kept: those of a fleet that grows by a thousand nodes a day. The one that expires first makes room.
 const JOIN_TOKENS_KEPT: usize = 1000;
 
@@ -116,20 +119,22 @@ pub(super) fn admitted(state: &mut State, stamp: Stamp<'_>, node: NodeId, token:
 
 pub(super) fn replaced(state: &mut State, stamp: Stamp<'_>, old: NodeId, new: NodeId, address: &str) -> Applied {
     if state.members.contains_key(&new) {
-        return Ok(Answer::Unchanged);
+        // It may be removed by now: then it asks under another name.
+        return known(state, new).map(|_| Answer::Unchanged);
     }
     known(state, old)?;
     // Whoever dies between its new certificate and its first session asks once more, under a third name.
     let origin = state.members.get(&old).filter(|member| member.standing == Standing::Admitted);
     let origin = origin.and_then(|member| member.replaces).unwrap_or(old);
-    // Names that it asked for before, and never came with, are of no use to anybody.
+    // What it asked for before may come later than what it asked for last, so earlier names stay, up to a limit.
     let idle = |member: &&Member| member.replaces == Some(origin) && member.node != old;
-    let idle: Vec<NodeId> = state.members.values().filter(idle).map(|member| member.node).collect();
-    for name in idle {
-        if let Ok(member) = known(state, name) {
-            member.note = format!("it never came; it is node {new} now");
-            stand(member, stamp, Standing::Removed);
-        }
+    let idle: Vec<&Member> = state.members.values().filter(idle).collect();
+    if idle.len() >= NAMES_OF_A_LOST_NODE
+        && let Some(oldest) = idle.iter().min_by_key(|member| member.changed_at).map(|member| member.node)
+        && let Ok(member) = known(state, oldest)
+    {
+        member.note = format!("it never came; it is node {new} now");
+        stand(member, stamp, Standing::Removed);
     }
     insert(state, stamp, new, address, format!("it was node {origin}, whose ledger was lost"));
     if let Some(member) = state.members.get_mut(&new) {
