@@ -133,9 +133,6 @@ impl Course {
         self.revive();
         self.people.step(&self.fleet, now, &mut self.outside)?;
         self.outside.look(&self.world, now);
-        for target in std::mem::take(&mut self.inflicting.pointed) {
-            self.outside.see(&target, &self.world, now);
-        }
         self.tape.catch_up(|machine| {
             let node = self.fleet.machines[machine].node()?;
             Some(node.read_at(|index, state| (index, state.clone())))

@@ -48,8 +48,6 @@ pub(super) struct Inflicting {
     dark: BTreeMap<usize, Duration>,
     /// Sources that come back.
     vanished: Vec<(Duration, usize, usize)>,
-    /// Targets whose names strangers took, for those who look from outside.
-    pub(super) pointed: Vec<TableName>,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -65,7 +63,6 @@ impl Inflicting {
             ordered: BTreeMap::new(),
             dark: BTreeMap::new(),
             vanished: Vec::new(),
-            pointed: Vec::new(),
             counts: BTreeMap::new(),
         }
     }
@@ -174,7 +171,6 @@ impl Inflicting {
             Fault::Stranger { policy, table } => {
                 let target = &self.policies[*policy].tables[*table].target;
                 *self.counts.entry("name taken by a stranger").or_default() += 1;
-                self.pointed.push(target.clone());
                 world.point(target, stranger_uuid(planned.number), &stranger_location(planned.number));
             }
             Fault::Source { policy, table, change } => {
@@ -317,7 +313,7 @@ pub(super) fn is_strange(location: &str) -> bool {
     location.starts_with("/elsewhere/")
 }
 
-pub(super) fn stranger_location(number: u32) -> String {
+fn stranger_location(number: u32) -> String {
     format!("/elsewhere/{number}/metadata.json")
 }
 

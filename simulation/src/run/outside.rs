@@ -10,7 +10,6 @@ use skein_node::scripted::{Change, What, World};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{MigrationId, TableName};
 
-use super::inflict::stranger_location;
 use crate::auditor::{Action, Answer, Auditor, Listed, Request, Seen, line};
 use crate::client::Said;
 use crate::plan::{Fault, Plan, PolicyPlan};
@@ -56,10 +55,13 @@ impl Outside {
         // Whose migration it is that a reader sees there, nobody outside can tell: the world's own record judges these.
         movers.retain(|_, movers| movers.len() == 1);
         let policies = plan.policies.clone();
-        let mut auditor = Auditor::new();
-        for planned in plan.faults.iter().filter(|planned| matches!(planned.fault, Fault::Stranger { .. })) {
-            auditor.foreign(&stranger_location(planned.number));
+        // Nor can anybody tell it where a stranger takes the name.
+        for planned in &plan.faults {
+            if let Fault::Stranger { policy, table } = planned.fault {
+                movers.remove(&policies[policy].tables[table].target);
+            }
         }
+        let auditor = Auditor::new();
         Self { auditor, policies, movers, next: 0, seen: 0, quiet: None }
     }
 
