@@ -69,9 +69,8 @@ pub(crate) fn of_entry(entry: &Entry, answer: &Answer) -> Vec<&'static str> {
     match (entry, answer) {
         (_, Answer::Refused(problem)) => {
             marks.push("proposal refused");
-            match (entry, problem.code) {
-                (Entry::BatchDone { .. }, _) => marks.push("late batch refused"),
-                _ => {}
+            if matches!(entry, Entry::BatchDone { .. }) {
+                marks.push("late batch refused");
             }
             if problem.code == Code::Stale {
                 marks.push("entry of an old epoch refused");
