@@ -26,6 +26,8 @@ const LATEST_CRASH: Duration = Duration::from_secs(3);
 const KILLED_FOR: Duration = Duration::from_millis(700);
 /// Delayed frames arrive within this time.
 const LONGEST_DELAY: Duration = Duration::from_secs(3);
+/// Voters that did not change for this long are known to all.
+const SETTLED: Duration = Duration::from_millis(1_500);
 /// A ledger is ruined by then, or not at all.
 const LATEST_RUIN: Duration = Duration::from_secs(6);
 /// So much of a ledger is overwritten: its header and all that leads to the rest.
@@ -48,6 +50,8 @@ pub(super) struct Inflicting {
     dark: BTreeMap<usize, Duration>,
     /// Sources that come back.
     vanished: Vec<(Duration, usize, usize)>,
+    /// Since when the fleet bears the loss of a ledger.
+    bears_since: Option<Duration>,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -63,6 +67,7 @@ impl Inflicting {
             ordered: BTreeMap::new(),
             dark: BTreeMap::new(),
             vanished: Vec::new(),
+            bears_since: None,
             counts: BTreeMap::new(),
         }
     }
@@ -99,7 +104,7 @@ impl Inflicting {
                 continue;
             }
             // A fleet whose quorum has lost what it acknowledged is lost, and nothing can be demanded of it.
-            if matches!(planned.fault, Fault::RuinedDisk { .. }) && !bears_a_loss(fleet) {
+            if matches!(planned.fault, Fault::RuinedDisk { .. }) && !self.bears_a_loss(fleet, now) {
                 if now < planned.at + LATEST_RUIN {
                     postponed.push(planned);
                 }
@@ -205,6 +210,17 @@ impl Inflicting {
         }
     }
 
+    /// Whether three nodes vote, all machines run, and that for long enough to have settled: a change of voters that only the
+    /// lost node knew whole can be ended by nobody.
+    fn bears_a_loss(&mut self, fleet: &Fleet, now: Duration) -> bool {
+        let voters = |machine: &Machine| machine.node().map_or(0, |node| node.voters().len());
+        if !fleet.machines.iter().all(|machine| voters(machine) >= VOTERS_FOR_A_LOSS) {
+            self.bears_since = None;
+            return false;
+        }
+        now - *self.bears_since.get_or_insert(now) >= SETTLED
+    }
+
     fn mark_leader(&self, fleet: &Fleet, machine: usize) {
         if fleet.machines[machine].node().is_some_and(|node| node.leads()) {
             self.tape.mark("death of the leader");
@@ -299,12 +315,6 @@ impl Inflicting {
             *until = now;
         }
     }
-}
-
-/// Whether the ledger is on three nodes that vote, and all machines run.
-fn bears_a_loss(fleet: &Fleet) -> bool {
-    let voters = |machine: &Machine| machine.node().map_or(0, |node| node.voters().len());
-    fleet.machines.iter().all(|machine| voters(machine) >= VOTERS_FOR_A_LOSS)
 }
 
 /// Where the table of a stranger lies that a fault with this number creates.
