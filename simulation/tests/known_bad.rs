@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use skein_protocol::defects::{Defect, MARKER};
-use skein_simulation::hunt::{End, Pin, Trial, pins};
+use skein_simulation::hunt::{End, Pin, Subject, Trial, pins};
 
 /// So many variants are caught at least, by a seed that is known beforehand.
 const LEAST: usize = 30;
@@ -46,15 +46,15 @@ fn every_pinned_seed_catches_its_defect() {
     assert!(names.len() >= LEAST, "{} variants are pinned", names.len());
     let known: BTreeSet<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
     assert_eq!(names.difference(&known).collect::<Vec<_>>(), Vec::<&&str>::new(), "pins of defects that are gone");
-    let trials: Vec<Trial> = pins.iter().map(|Pin { defect, seed }| Trial::bad(*seed, defect)).collect();
+    let trials: Vec<Trial> = pins.iter().map(|Pin { defect, subject }| Trial::bad(subject.clone(), defect)).collect();
     let missed = disappointments(&trials, |end| matches!(end, End::Wrong(_)));
     assert!(missed.is_empty(), "not caught any more; hunt and pin again:\n{}", missed.join("\n"));
 }
 
 #[test]
 fn every_pinned_seed_passes_without_a_defect() {
-    let seeds: BTreeSet<u64> = pins().unwrap().iter().map(|pin| pin.seed).collect();
-    let trials: Vec<Trial> = seeds.into_iter().map(Trial::sound).collect();
+    let subjects: BTreeSet<Subject> = pins().unwrap().into_iter().map(|pin| pin.subject).collect();
+    let trials: Vec<Trial> = subjects.into_iter().map(Trial::sound).collect();
     let failed = disappointments(&trials, |end| *end == End::Well);
     assert!(failed.is_empty(), "a seed that fails anyway catches nothing:\n{}", failed.join("\n"));
 }

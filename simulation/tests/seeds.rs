@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 
 /// Enough that every kind of fault takes effect some hundred times.
 const SEEDS: &str = "700";
-/// Each kind of fault at least so often: the rarest take effect in fifty seeds.
-const LEAST: &str = "90";
+/// Each kind of fault at least so often.
+const LEAST: &str = "200";
 /// Seeds that are run a second time, in a process of their own, and must have the same history.
 const TWICE: &str = "30";
 

@@ -21,7 +21,9 @@ pub(super) struct Columns {
 }
 
 pub(super) fn same_name(one: &str, two: &str) -> bool {
-    one == two || one.to_lowercase() == two.to_lowercase()
+    // Most names are ASCII, and every pair of a wide table is compared.
+    let ascii = one.is_ascii() && two.is_ascii();
+    if ascii { one.eq_ignore_ascii_case(two) } else { one.to_lowercase() == two.to_lowercase() }
 }
 
 pub(super) fn find<'a>(columns: &'a [SourceColumn], name: &str) -> Option<&'a SourceColumn> {

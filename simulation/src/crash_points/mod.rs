@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::shim;
+use crate::{hunt, shim};
 use company::CompanyTrial;
 use scenario::Scenario;
 use table::{Kind, Table};
@@ -32,6 +32,9 @@ use trip::Point;
 const STRIDE: u64 = 9;
 /// The seed of the process: trials have their own, which follow from their names.
 const SEED: u64 = 1;
+
+/// What stands before a trial in the line that repeats it.
+pub(crate) const AGAIN: &str = "  again: cargo run --release -p skein-simulation -- crash-points --only ";
 
 /// How crash points are tried.
 #[derive(Debug, Clone, Args)]
@@ -53,13 +56,19 @@ pub struct Arguments {
     /// Does not show them.
     #[arg(long, requires = "only")]
     pub brief: bool,
+    /// Lets the node make this mistake; needs a build with the feature `defects`.
+    #[arg(long, conflicts_with = "fleet")]
+    pub defect: Option<String>,
 }
 
 /// Tries the points, prints the table, fails if a trial did.
 ///
 /// # Errors
-/// When `only` is no trial.
+/// When `only` is no trial, or the defect is not known.
 pub fn main(arguments: &Arguments) -> Result<ExitCode> {
+    if let Some(defect) = &arguments.defect {
+        hunt::choose(defect)?;
+    }
     if let Some(only) = &arguments.only {
         let (trace, failures) = if only.starts_with("fleet/") { company(only)? } else { alone(only)? };
         let shown = if arguments.brief { trace.len().saturating_sub(2) } else { 0 };
@@ -158,5 +167,5 @@ fn told(trial: &Trial, outcome: &Outcome) -> Option<String> {
         return None;
     }
     let what = outcome.failures.join("; ");
-    Some(format!("{what}\n  again: cargo run --release -p skein-simulation -- crash-points --only {trial}"))
+    Some(format!("{what}\n{AGAIN}{trial}"))
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 
-use super::trial::{End, Trial};
+use super::trial::{End, Subject, Trial};
 
 /// The file in the folder of a hunt.
 const FILE: &str = "hunt.log";
@@ -20,12 +20,15 @@ const SOUND: &str = "-";
 /// What stands for a seed that ended well.
 const WELL: &str = "well";
 
+/// A defect, or none, and what was run.
+type Key = (String, Subject);
+
 #[derive(Debug, Default)]
 pub(super) struct Log(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    known: BTreeMap<(String, u64), End>,
+    known: BTreeMap<Key, End>,
     file: Option<File>,
 }
 
@@ -46,7 +49,7 @@ impl Log {
 
     /// How a trial ends.
     pub(super) fn run(&self, trial: &Trial) -> Result<End> {
-        let key = (trial.defect.clone().unwrap_or_else(|| SOUND.to_owned()), trial.seed);
+        let key = (trial.defect.clone().unwrap_or_else(|| SOUND.to_owned()), trial.subject.clone());
         if let Some(end) = self.lock().known.get(&key) {
             return Ok(end.clone());
         }
@@ -64,16 +67,16 @@ impl Log {
     }
 }
 
-fn line((defect, seed): &(String, u64), end: &End) -> String {
+fn line((defect, subject): &Key, end: &End) -> String {
     match end {
-        End::Well => format!("{defect} {seed} {WELL} ."),
-        End::Wrong(why) => format!("{defect} {seed} wrong {why} ."),
+        End::Well => format!("{defect} {subject} {WELL} ."),
+        End::Wrong(why) => format!("{defect} {subject} wrong {why} ."),
     }
 }
 
-fn read(line: &str) -> Option<((String, u64), End)> {
+fn read(line: &str) -> Option<(Key, End)> {
     let mut parts = line.strip_suffix(" .")?.splitn(4, ' ');
-    let key = (parts.next()?.to_owned(), parts.next()?.parse().ok()?);
+    let key = (parts.next()?.to_owned(), Subject::named(parts.next()?));
     Some(match (parts.next()?, parts.next()) {
         (WELL, None) => (key, End::Well),
         ("wrong", why) => (key, End::Wrong(why.unwrap_or_default().to_owned())),
@@ -87,7 +90,8 @@ mod tests {
 
     #[test]
     fn what_was_tried_reads_back_and_a_cut_line_does_not() {
-        let key = ("some-defect".to_owned(), 12);
+        let at = Subject::Point("publish/late/disk:7".to_owned());
+        let key = ("some-defect".to_owned(), at);
         for end in [End::Well, End::Wrong("a table: two rows too many".to_owned())] {
             let line = line(&key, &end);
             assert_eq!(read(&line), Some((key.clone(), end)));

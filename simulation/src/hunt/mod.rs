@@ -18,7 +18,7 @@ use clap::Args;
 
 pub use pins::{Pin, pins};
 pub use table::{Found, results};
-pub use trial::{End, Trial};
+pub use trial::{End, Subject, Trial};
 
 /// What to hunt, and how long.
 #[derive(Debug, Clone, Args)]

@@ -1,7 +1,7 @@
 //! The pursuit of each defect: seed after seed from several beginnings, until one of them catches it.
 //!
-//! In: defects. Out: for each beginning the seed that caught it. A seed that fails without the defect catches nothing. Holds:
-//! the processes that run at once.
+//! In: defects. Out: for each beginning the seed that caught it, and for what no seed caught the crash point that did. What fails
+//! without the defect catches nothing. Holds: the processes that run at once.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,10 +12,13 @@ use anyhow::Result;
 use super::Known;
 use super::log::Log;
 use super::pins::Pin;
-use super::trial::{End, Trial};
+use super::trial::{End, Subject, Trial, failing_points};
 
 /// Seeds of one beginning never meet those of the next: no hunt tries as many.
 const BETWEEN_STARTS: u64 = 10_000;
+
+/// Crash points that are tried by themselves after they failed among all others.
+const MOST_POINTS: usize = 10;
 
 /// How long a hunt is.
 #[derive(Debug, Clone)]
@@ -30,8 +33,8 @@ pub(super) struct Plan {
 /// What caught a defect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Catch {
-    pub(super) seed: u64,
-    /// Seeds that were tried for it, this one included.
+    pub(super) subject: Subject,
+    /// How many were tried for it, this one included.
     pub(super) tries: u64,
     pub(super) why: String,
 }
@@ -42,12 +45,14 @@ pub(super) struct Chase {
     pub(super) known: Known,
     /// For each beginning; `None` where no seed caught it.
     pub(super) starts: Vec<Option<Catch>>,
+    /// The crash point that caught it, if the first beginning did not.
+    pub(super) point: Option<Catch>,
 }
 
 impl Chase {
-    /// What caught it, beginning by beginning.
+    /// What caught it, beginning by beginning, then the crash point.
     pub(super) fn caught(&self) -> impl Iterator<Item = &Catch> {
-        self.starts.iter().flatten()
+        self.starts.iter().flatten().chain(&self.point)
     }
 
     /// The median number of seeds; `None` where half of the beginnings did not catch it.
@@ -63,15 +68,21 @@ impl Chase {
 pub(super) fn hunt(wanted: &[Known], plan: &Plan, log: &Log) -> Result<Vec<Chase>> {
     let pursuits: Vec<(usize, u64)> =
         (0..wanted.len()).flat_map(|number| (0..plan.starts).map(move |start| (number, start))).collect();
-    let (next, found) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let (next, found, points) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()), Mutex::new(BTreeMap::new()));
     let work = || -> Result<()> {
         while let Some((number, start)) = pursuits.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
             let caught = pursue(wanted[number].name, start, plan, log)?;
             let told = caught.as_ref().map_or_else(
                 || format!("not caught by {} seeds", plan.seeds),
-                |one| format!("caught by seed {}, the {}. of them: {}", one.seed, one.tries, one.why),
+                |one| format!("caught by seed {}, the {}. of them: {}", one.subject, one.tries, one.why),
             );
             eprintln!("{}, beginning {start}: {told}", wanted[number].name);
+            if start == 0 && caught.is_none() {
+                let point = pursue_points(wanted[number].name, log)?;
+                let told = point.as_ref().map_or("no".to_owned(), |one| format!("{}: {}", one.subject, one.why));
+                eprintln!("{}, crash point: {told}", wanted[number].name);
+                points.lock().unwrap_or_else(PoisonError::into_inner).insert(number, point);
+            }
             found.lock().unwrap_or_else(PoisonError::into_inner).insert((number, start), caught);
         }
         Ok(())
@@ -81,22 +92,34 @@ pub(super) fn hunt(wanted: &[Known], plan: &Plan, log: &Log) -> Result<Vec<Chase
         workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| anyhow::bail!("a worker panicked")))
     })?;
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut points = points.into_inner().unwrap_or_else(PoisonError::into_inner);
     let chase = |(number, known): (usize, &Known)| Chase {
         known: *known,
         starts: (0..plan.starts).map(|start| found.remove(&(number, start)).flatten()).collect(),
+        point: points.remove(&number).flatten(),
     };
     Ok(wanted.iter().enumerate().map(chase).collect())
 }
 
 fn pursue(defect: &str, start: u64, plan: &Plan, log: &Log) -> Result<Option<Catch>> {
     let first = start * BETWEEN_STARTS + 1;
-    let earlier = plan.earlier.iter().filter(|pin| pin.defect == defect).map(|pin| pin.seed);
-    for (tries, seed) in (1..).zip(earlier.chain(first..first + plan.seeds)) {
-        let End::Wrong(why) = log.run(&Trial::bad(seed, defect))? else { continue };
-        if log.run(&Trial::sound(seed))? == End::Well {
-            return Ok(Some(Catch { seed, tries, why }));
+    let earlier = plan.earlier.iter().filter(|pin| pin.defect == defect).map(|pin| pin.subject.clone());
+    let seeds = (first..first + plan.seeds).map(Subject::Seed);
+    first_that_catches(defect, earlier.filter(|one| matches!(one, Subject::Seed(_))).chain(seeds), log)
+}
+
+/// Tries all crash points; what fails among the others must also fail by itself.
+fn pursue_points(defect: &str, log: &Log) -> Result<Option<Catch>> {
+    first_that_catches(defect, failing_points(defect)?.into_iter().take(MOST_POINTS), log)
+}
+
+fn first_that_catches(defect: &str, subjects: impl Iterator<Item = Subject>, log: &Log) -> Result<Option<Catch>> {
+    for (tries, subject) in (1..).zip(subjects) {
+        let End::Wrong(why) = log.run(&Trial::bad(subject.clone(), defect))? else { continue };
+        if log.run(&Trial::sound(subject.clone()))? == End::Well {
+            return Ok(Some(Catch { subject, tries, why }));
         }
-        eprintln!("seed {seed} fails without a defect");
+        eprintln!("{subject} fails without a defect");
     }
     Ok(None)
 }
@@ -107,8 +130,9 @@ mod tests {
 
     fn chase(tries: &[Option<u64>]) -> Chase {
         let known = Known { name: "n", sentence: "s", seen_by: "c" };
-        let catch = |tries: &Option<u64>| tries.map(|tries| Catch { seed: tries, tries, why: String::new() });
-        Chase { known, starts: tries.iter().map(catch).collect() }
+        let catch =
+            |tries: &Option<u64>| tries.map(|tries| Catch { subject: Subject::Seed(tries), tries, why: String::new() });
+        Chase { known, starts: tries.iter().map(catch).collect(), point: None }
     }
 
     #[test]

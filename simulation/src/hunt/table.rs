@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::pursuit::{Chase, Plan};
+use super::pursuit::{Catch, Chase, Plan};
+use super::trial::Subject;
 
 /// Where results are kept, in the package's folder.
 pub(super) const FOLDER: &str = "results";
@@ -21,7 +22,7 @@ pub struct Found {
     pub defect: String,
     /// What is wrong.
     pub sentence: String,
-    /// What the first seed that caught it said; empty where none did.
+    /// What the first that caught it said; empty where nothing did.
     pub caught_by: String,
     /// Median number of seeds; `None` where half of the beginnings did not catch it.
     pub median: Option<u64>,
@@ -38,6 +39,8 @@ struct Row {
     sentence: String,
     median: Option<u64>,
     starts: Vec<Option<Caught>>,
+    #[serde(default)]
+    point: Option<Caught>,
 }
 
 #[derive(Deserialize)]
@@ -57,7 +60,7 @@ pub fn results(folder: &Path) -> Result<Vec<Found>> {
     let document: Document =
         serde_json::from_str(&std::fs::read_to_string(&path)?).with_context(|| path.display().to_string())?;
     let found = |row: Row| Found {
-        caught_by: row.starts.into_iter().flatten().map(|one| one.why).next().unwrap_or_default(),
+        caught_by: row.starts.into_iter().flatten().chain(row.point).map(|one| one.why).next().unwrap_or_default(),
         defect: row.name,
         sentence: row.sentence,
         median: row.median,
@@ -70,8 +73,8 @@ pub(super) fn markdown(chases: &[Chase], plan: &Plan) -> String {
     let caught = chases.iter().filter(|chase| chase.caught().next().is_some()).count();
     let mut text = format!(
         "# Known-bad variants and the seeds that catch them\n\n\
-         {caught} of {} variants were caught. Each was hunted from {} beginnings with at most {} seeds; a seed counts only if \
-         it passes without the defect.\n\n\
+         {caught} of {} variants were caught. Each was hunted from {} beginnings with at most {} seeds; where the first of them \
+         caught nothing, all crash points were tried. What fails without the defect does not count.\n\n\
          | variant | what is wrong | median seeds | beginnings | said by the first that caught it |\n|---|---|--:|--:|---|\n",
         chases.len(),
         plan.starts,
@@ -80,18 +83,28 @@ pub(super) fn markdown(chases: &[Chase], plan: &Plan) -> String {
     for chase in chases {
         let median = chase.median().map_or_else(|| format!("> {}", plan.seeds), |median| median.to_string());
         let first = chase.caught().next();
-        let said = first.map_or_else(|| "–".to_owned(), |one| format!("seed {}: {}", one.seed, cell(&one.why)));
+        let said = first.map_or_else(
+            || "–".to_owned(),
+            |one| match &one.subject {
+                Subject::Seed(seed) => format!("seed {seed}: {}", cell(&one.why)),
+                Subject::Point(name) => format!("crash point {name}: {}", cell(&one.why)),
+            },
+        );
         let row = format!(
             "| `{}` | {} | {median} | {} of {} | {said} |",
             chase.known.name,
             chase.known.sentence,
-            chase.caught().count(),
+            chase.starts.iter().flatten().count(),
             plan.starts
         );
         text.push_str(&row);
         text.push('\n');
     }
     text
+}
+
+fn json(catch: &Catch) -> serde_json::Value {
+    json!({"by": catch.subject.to_string(), "tries": catch.tries, "why": catch.why})
 }
 
 fn cell(text: &str) -> String {
@@ -113,16 +126,14 @@ pub(super) fn write(folder: &Path, chases: &[Chase], plan: &Plan) -> Result<()> 
     let rows: Vec<_> = chases
         .iter()
         .map(|chase| {
-            let starts = chase
-                .starts
-                .iter()
-                .map(|start| start.as_ref().map(|one| json!({"seed": one.seed, "tries": one.tries, "why": one.why})));
+            let starts = chase.starts.iter().map(|start| start.as_ref().map(json));
             json!({
                 "name": chase.known.name,
                 "sentence": chase.known.sentence,
                 "seenBy": chase.known.seen_by,
                 "median": chase.median(),
                 "starts": starts.collect::<Vec<_>>(),
+                "point": chase.point.as_ref().map(json),
             })
         })
         .collect();
@@ -136,7 +147,6 @@ pub(super) fn write(folder: &Path, chases: &[Chase], plan: &Plan) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::super::Known;
-    use super::super::pursuit::Catch;
     use super::*;
 
     #[test]
@@ -144,8 +154,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("skein-hunt-{}", std::process::id()));
         assert_eq!(results(&folder).unwrap(), []);
         let known = Known { name: "some", sentence: "It is wrong.", seen_by: "a check" };
-        let catch = Catch { seed: 3, tries: 3, why: "rows <twice> | more".to_owned() };
-        let chases = [Chase { known, starts: vec![None, Some(catch)] }];
+        let catch = Catch { subject: Subject::Seed(3), tries: 3, why: "rows <twice> | more".to_owned() };
+        let chases = [Chase { known, starts: vec![None, Some(catch)], point: None }];
         let plan = &Plan { seeds: 9, starts: 2, jobs: 1, earlier: Vec::new() };
         write(&folder, &chases, plan).unwrap();
         let found = results(&folder).unwrap();

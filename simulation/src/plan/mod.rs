@@ -103,7 +103,7 @@ impl Plan {
         let mut faults = swarm::faults(&mut part(0x6661_756c), &policies, machines);
         faults.retain(|planned| !without.0.contains(&planned.number));
         let fabric = if profile == Profile::Quic { FabricKind::Quic } else { FabricKind::Messages };
-        let voters = if machines >= 5 { size.one_of(&[3, 5]) } else { 3 };
+        let voters = if machines >= 5 { size.one_of(&[3, 5, 5]) } else { 3 };
         let rows_per_file = size.chance(40).then_some(2);
         let snapshot_every = size.one_of(&[30, 120, 4096]);
         let arrivals = arrivals(&mut size, machines);

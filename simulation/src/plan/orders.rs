@@ -88,13 +88,13 @@ pub(super) fn orders(draw: &mut Draw, policies: &[PolicyPlan], machines: usize) 
             orders.push(Order { at: at(draw), machine: draw.index(machines), wish });
         }
     }
-    if busy && draw.chance(85) {
+    if busy && draw.chance(95) {
         let drained = draw.index(machines);
         let at = draw.millis(500, 6_000);
         orders.push(Order { at, machine: draw.index(machines), wish: Wish::Drain(drained) });
         let (back, asked) = (at + draw.millis(500, MOST_DRAINED_MILLIS), draw.index(machines));
         // Some stay drained until everything is looked after.
-        if draw.chance(80) {
+        if draw.chance(90) {
             orders.push(Order { at: back, machine: asked, wish: Wish::Undrain(drained) });
         }
     }

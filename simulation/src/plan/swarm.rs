@@ -28,7 +28,7 @@ const KINDS: [(u64, u64, Make); 21] = [
     (60, 4, crash),
     (30, 2, kill),
     (60, 1, mass_death),
-    (50, 2, pause),
+    (65, 2, pause),
     (35, 3, links),
     (35, 3, links),
     (35, 3, one_way),
@@ -41,11 +41,32 @@ const KINDS: [(u64, u64, Make); 21] = [
     (30, 2, slow_disk),
     (35, 3, clock_step),
     (60, 4, clock_drift),
-    (80, 9, weather),
+    (80, 10, weather),
     (65, 8, source),
     (30, 2, stranger),
     (60, 1, other_version),
-    (60, 1, ruined_disk),
+    (100, 1, ruined_disk),
+];
+
+/// How often each kind of weather is drawn, in lots: those that strike few calls more often, so that all take effect alike.
+const WEATHER: [(u64, Weather); 17] = [
+    (3, Weather::StoreSlow),
+    (2, Weather::StoreThrottles),
+    (4, Weather::StoreHalfWay),
+    (2, Weather::StoreAnswerLost),
+    (3, Weather::ReadBackDiffers),
+    (3, Weather::BatchLosesRow),
+    (3, Weather::BatchLosesNull),
+    (6, Weather::StagedFileDamaged),
+    (3, Weather::SourceSlow),
+    (3, Weather::SourceUnreadable),
+    (3, Weather::CatalogSlow),
+    (5, Weather::CatalogConflict),
+    (3, Weather::Catalog5xx),
+    (5, Weather::CatalogLate),
+    (8, Weather::CatalogAppliedAnswerLost),
+    (5, Weather::CatalogLostBeforeApplied),
+    (1, Weather::DataPlanePanic),
 ];
 
 pub(super) fn faults(draw: &mut Draw, policies: &[PolicyPlan], machines: usize) -> Vec<Planned> {
@@ -165,20 +186,33 @@ fn clock_drift(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Du
 }
 
 fn weather(draw: &mut Draw, _: &[PolicyPlan], _: usize) -> (Fault, Duration) {
+    let lots: u64 = WEATHER.iter().map(|(lots, _)| lots).sum();
+    let mut lot = draw.below(lots);
+    let drawn = WEATHER.iter().find_map(|(lots, weather)| match lot.checked_sub(*lots) {
+        Some(rest) => {
+            lot = rest;
+            None
+        }
+        None => Some(*weather),
+    });
+    let weather = drawn.expect("it is below the sum of all lots");
+    let per_mille = draw.one_of(weather_rates(weather));
+    (Fault::Weather { weather, per_mille }, draw.millis(2_000, MOST_DARK_MILLIS))
+}
+
+/// How many of thousand calls go wrong, to choose from.
+fn weather_rates(weather: Weather) -> &'static [u32] {
     use Weather::{
         BatchLosesNull, BatchLosesRow, Catalog5xx, CatalogAppliedAnswerLost, CatalogConflict, CatalogLate,
         CatalogLostBeforeApplied, CatalogSlow, ReadBackDiffers, StagedFileDamaged,
     };
-    // There are few calls of the catalog, and all of them matter.
-    let of_catalog =
-        [Catalog5xx, CatalogAppliedAnswerLost, CatalogConflict, CatalogLate, CatalogLostBeforeApplied, CatalogSlow];
-    let of_content = [BatchLosesNull, BatchLosesRow, ReadBackDiffers, StagedFileDamaged];
-    let (weather, per_mille) = match draw.below(10) {
-        0..4 => (draw.one_of(&of_catalog), draw.one_of(&[100, 300, 600])),
-        4..6 => (draw.one_of(&of_content), draw.one_of(&[300, 900])),
-        _ => (draw.one_of(&Weather::ALL), draw.one_of(&[100, 300, 600])),
-    };
-    (Fault::Weather { weather, per_mille }, draw.millis(2_000, MOST_DARK_MILLIS))
+    match weather {
+        // There are few calls of the catalog, and all of them matter.
+        CatalogAppliedAnswerLost | CatalogConflict | CatalogLate | CatalogLostBeforeApplied => &[300, 600, 900],
+        Catalog5xx | CatalogSlow => &[300, 600],
+        BatchLosesNull | BatchLosesRow | ReadBackDiffers | StagedFileDamaged => &[300, 900],
+        _ => &[100, 300, 600],
+    }
 }
 
 fn source(draw: &mut Draw, policies: &[PolicyPlan], _: usize) -> (Fault, Duration) {
@@ -196,4 +230,17 @@ fn stranger(draw: &mut Draw, policies: &[PolicyPlan], _: usize) -> (Fault, Durat
 
 fn other_version(draw: &mut Draw, _: &[PolicyPlan], machines: usize) -> (Fault, Duration) {
     (Fault::OtherVersion { machine: draw.index(machines) }, dark(draw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_weather_has_its_lots() {
+        let mut drawn: Vec<Weather> = WEATHER.iter().map(|(_, weather)| *weather).collect();
+        drawn.sort_unstable();
+        assert_eq!(drawn, Weather::ALL);
+        assert!(WEATHER.iter().all(|(lots, _)| *lots > 0));
+    }
 }
