@@ -147,10 +147,12 @@ pub struct Hold {
 }
 
 impl Hold {
-    pub(super) fn new() -> (Self, Gate) {
+    /// A hold, and the fault that leads calls of one table (of any, if none is named) into it.
+    pub(super) fn of(call: Call, table: Option<&TableName>) -> (Self, Fault) {
         let (entered, enters) = watch::channel(0);
         let (open, opens) = watch::channel(false);
-        (Self { entered: enters, open }, Gate { entered, open: opens })
+        let fault = Fault::always(call, Effect::Hold(Gate { entered, open: opens }));
+        (Self { entered: enters, open }, Fault { table: table.cloned(), ..fault })
     }
 
     /// Waits until so many calls wait (or have waited) here.

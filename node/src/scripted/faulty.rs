@@ -20,7 +20,7 @@ use skein_protocol::inspection::{Inspection, SourceFile};
 use skein_protocol::plan::Plan;
 use tokio::time::{Instant, sleep};
 
-use super::fault::{Call, Effect, Fault};
+use super::fault::{Call, Effect, Fault, Hold};
 use super::faults::{Faults, Strike};
 use super::weather::Storm;
 
@@ -64,6 +64,14 @@ impl<P: DataPlane> Faulty<P> {
     /// Lets something go wrong.
     pub fn fault(&self, fault: Fault) {
         self.shared.lock().add(fault);
+    }
+
+    /// Holds the calls of this kind for one table, before they do anything, until it is released.
+    #[must_use]
+    pub fn hold(&self, call: Call, table: Option<&TableName>) -> Hold {
+        let (hold, fault) = Hold::of(call, table);
+        self.fault(fault);
+        hold
     }
 
     /// Lets the weather turn bad for a while; times are since this was made.

@@ -143,9 +143,8 @@ impl World {
     /// Holds the calls of this kind for one table until it is released.
     #[must_use]
     pub fn hold(&self, call: Call, table: Option<&TableName>) -> Hold {
-        let (hold, gate) = Hold::new();
-        let fault = Fault::always(call, Effect::Hold(gate));
-        self.fault(Fault { table: table.cloned(), ..fault });
+        let (hold, fault) = Hold::of(call, table);
+        self.fault(fault);
         hold
     }
 

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{Cli, Node, Options, World, policy};
+use skein_tests::{Cli, Node, Options, Program, World, policy};
 
 const SONGS: &str = "SELECT i AS id FROM range(10) t(i)";
 
@@ -52,7 +52,7 @@ fn a_second_node_on_the_same_data_folder_is_refused_and_the_first_goes_on() {
 
 #[test]
 fn metrics_and_the_description_of_the_api_are_served() {
-    let world = World::new();
+    let world = World::empty();
     let node = world.start();
     let token = std::fs::read_to_string(world.root().join("node/token")).expect("it is readable");
     let get = |path: &str| {
@@ -71,14 +71,11 @@ fn metrics_and_the_description_of_the_api_are_served() {
 
 #[test]
 fn a_wrong_configuration_is_refused_with_all_its_errors() {
-    let world = World::new();
+    let world = World::empty();
     let config = world.root().join("wrong.yaml");
     std::fs::write(&config, "node: { dataDir: relative, slots: 0 }\nextra: 1\n").expect("it can be written");
-    let output = std::process::Command::new(crate::support::skein().with_file_name("skein-node"))
-        .arg("--config")
-        .arg(&config)
-        .output()
-        .expect("it starts");
+    let output =
+        std::process::Command::new(Program::Node.path()).arg("--config").arg(&config).output().expect("it starts");
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
     for place in ["node.dataDir", "node.slots", "extra"] {

@@ -5,8 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-
-use crate::support::{Options, Readers, World, policy, skein};
+use skein_tests::{Options, Program, Readers, World, policy};
 
 const SONGS: &str = "SELECT i AS id, 'song ' || i AS title FROM range(2000) t(i)";
 /// About 24 MB that no codec makes smaller.
@@ -88,7 +87,7 @@ fn unprivileged(world: &World) -> Options {
         return Options::default();
     }
     let binary = world.root().join("skein-node");
-    std::fs::copy(skein().with_file_name("skein-node"), &binary).expect("the program can be copied");
+    std::fs::copy(Program::Node.path(), &binary).expect("the program can be copied");
     set_mode(world.root(), 0o755);
     for name in ["node", "lake", "catalog"] {
         let folder = world.root().join(name);

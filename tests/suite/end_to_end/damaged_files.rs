@@ -1,8 +1,7 @@
 //! Data files that are damaged, odd or not data at all.
 
 use serde_json::json;
-
-use crate::support::{World, contents, policy};
+use skein_tests::{World, contents, policy};
 
 const SONGS: &str = "SELECT i AS id, 'song ' || i AS title FROM range(2000) t(i)";
 

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-
-use crate::support::{Answer, Cli, Readers};
+use skein_tests::{Answer, Cli, Readers};
 
 const DATASETS: &str = "6";
 
@@ -33,11 +32,11 @@ fn the_demonstration_commits_every_dataset_and_two_pairs_of_readers_agree_with_i
     assert_lake_equals_source(folder.path());
 
     // Again in the same folder: what is published is left alone.
-    let before = crate::support::contents(&folder.path().join("lake"));
+    let before = skein_tests::contents(&folder.path().join("lake"));
     let second = demo(folder.path()).ended_with(0);
     assert!(second.stdout.contains("0 datasets to migrate"), "{}", second.stdout);
     assert!(second.stdout.contains("6 of 6 datasets are committed"), "{}", second.stdout);
-    let after = crate::support::contents(&folder.path().join("lake"));
+    let after = skein_tests::contents(&folder.path().join("lake"));
     let changed: Vec<_> =
         after.iter().filter(|(path, content)| before.get(*path) != Some(*content)).map(|(path, _)| path).collect();
     let data: Vec<_> = changed.iter().filter(|path| path.extension().is_some_and(|e| e == "parquet")).collect();
@@ -88,5 +87,5 @@ fn a_folder_that_was_not_made_by_a_demonstration_is_left_alone() {
     std::fs::write(folder.path().join("thesis.txt"), "mine").expect("it can be written");
     let answer = demo(folder.path()).ended_with(1);
     assert!(answer.stderr.contains("was not made by a demonstration"), "{}", answer.stderr);
-    assert_eq!(crate::support::contents(folder.path()).len(), 1);
+    assert_eq!(skein_tests::contents(folder.path()).len(), 1);
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-
-use crate::support::{Cli, Node, Options, World, contents, policy, until};
+use skein_tests::{Cli, Node, Options, World, contents, policy, until};
 
 /// At least so many ends of the node.
 const KILLS: usize = 24;

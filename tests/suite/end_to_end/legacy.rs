@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{World, contents, policy};
+use skein_tests::{World, contents, policy};
 
 const DATABASE: &str = "radio";
 const MIGRATED: [&str; 7] = ["airings", "airings_pipe", "airings_text", "buckets", "codes", "silence", "towns"];
@@ -20,7 +20,7 @@ fn fixture() -> PathBuf {
 }
 
 fn copied() -> World {
-    let world = World::new();
+    let world = World::empty();
     for (path, content) in contents(&fixture()) {
         let relative = path.strip_prefix(fixture()).expect("it lies in the fixture");
         let to = world.root().join("legacy").join(relative);

@@ -13,5 +13,4 @@ mod legacy;
 mod output;
 mod rules;
 mod source_changes;
-mod support;
 mod undo;

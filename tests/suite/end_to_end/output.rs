@@ -1,8 +1,7 @@
 //! What the command line says: exit codes, documents, plans, reports.
 
 use serde_json::Value;
-
-use crate::support::{Cli, World, policy};
+use skein_tests::{Cli, World, policy};
 
 const SONGS: &str = "SELECT i AS id, 'song ' || i AS title, i % 7 AS stars FROM range(500) t(i)";
 
@@ -24,7 +23,7 @@ fn plan_ends_with_2_when_there_is_something_to_do_with_0_when_not_and_with_1_whe
     assert_eq!(planned["totals"]["ready"], 1, "{planned:#}");
     assert_eq!(planned["totals"]["rows"], 500, "{planned:#}");
     assert_eq!(node.cli.document(&["list"])["total"], 0, "a plan records nothing");
-    assert!(crate::support::contents(&world.lake()).is_empty(), "a plan writes nothing to the target");
+    assert!(skein_tests::contents(&world.lake()).is_empty(), "a plan writes nothing to the target");
 
     node.cli.migrate(&songs);
     let again = plan(&songs).ended_with(0).json();

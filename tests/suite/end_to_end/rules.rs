@@ -1,8 +1,7 @@
 //! What a policy says is what the table has: every kind of rule against the equivalent query in DuckDB.
 
 use serde_json::json;
-
-use crate::support::{World, policy};
+use skein_tests::{World, policy};
 
 /// Rows with nulls, duplicates and several versions of each song.
 const PLAYS: &str = "SELECT * FROM (

@@ -3,7 +3,7 @@
 use std::fs::FileTimes;
 use std::path::Path;
 
-use crate::support::{World, policy};
+use skein_tests::{World, policy};
 
 const SONGS: &str = "SELECT i AS id, 'song ' || i AS title FROM range(2000) t(i)";
 const OTHER_SONGS: &str = "SELECT i + 5000 AS id, 'another ' || i AS title FROM range(700) t(i)";

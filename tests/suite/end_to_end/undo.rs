@@ -1,6 +1,6 @@
 //! Taking back, stopping, going on: the source stays as it is, and what is visible is always whole.
 
-use crate::support::{World, contents, policy};
+use skein_tests::{World, contents, policy};
 
 const SONGS: &str = "SELECT i AS id, 'song ' || i AS title FROM range(3000) t(i)";
 
@@ -52,11 +52,11 @@ fn a_rollback_withdraws_the_table_and_a_retry_publishes_it_again() {
 #[test]
 fn a_withdrawn_name_is_free_again_when_its_tombstone_has_stood_long_enough() {
     let world = world();
-    let options = crate::support::Options { tombstone_seconds: Some(1), ..Default::default() };
+    let options = skein_tests::Options { tombstone_seconds: Some(1), ..Default::default() };
     let node = world.start_with(&options);
     node.cli.migrate(&policy("music", "music.artists", ""));
     node.cli.act("rollback", "music.artists");
-    crate::support::until("the name is free", || world.names().is_empty().then_some(()));
+    skein_tests::until("the name is free", || world.names().is_empty().then_some(()));
     node.cli.act("retry", "music.artists");
     node.cli.expect("music.artists", "committed", "");
     world.agrees(&["music.artists"], &[]);

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Fleet, Lake, Node, Options, Program, Scratch, cli, until};
+use skein_tests::{Program, until};
+
+use crate::support::{Fleet, Lake, Node, Options, Scratch};
 
 /// A token of one second is of no use after this.
 const EXPIRED: Duration = Duration::from_millis(1500);
@@ -47,7 +49,7 @@ fn a_join_token_works_once_and_only_while_it_is_valid() {
 
     let revoked = fleet.join_token(&[]);
     let node = &fleet.nodes[0];
-    cli(&node.api, &node.token_file(), &["fleet", "revoke", &revoked], "").ended_with(0);
+    node.cli().run(&["fleet", "revoke", &revoked]).ended_with(0);
     let (code, said) = refused(&fleet, &scratch, "revoked", &revoked);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("revoked"), "{said}");

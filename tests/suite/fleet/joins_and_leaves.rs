@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::{Client, Fleet, Group, Options, PacedWorld, Program, Random, Refusal, Scratch, policy, until};
+use skein_tests::{Program, until};
+
+use crate::support::{Client, Fleet, Group, Options, PacedWorld, Random, Refusal, Scratch, policy};
 
 /// More than are submitted before the last node has left.
 const DATASETS: u32 = 6000;

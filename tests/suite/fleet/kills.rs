@@ -5,7 +5,9 @@
 use std::fmt;
 use std::time::Instant;
 
-use crate::support::{Client, Fleet, Lake, Options, Program, Random, Scratch, number, policy, until};
+use skein_tests::{Program, until};
+
+use crate::support::{Client, Fleet, Lake, Options, Random, Scratch, number, policy};
 
 const NODES: usize = 5;
 /// Datasets of the policy that is submitted in the moment of a kill.

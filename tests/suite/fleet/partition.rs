@@ -1,8 +1,9 @@
 //! A network that falls into two parts: the larger one goes on, the smaller one records nothing.
 
+use skein_tests::{Program, until};
+
 use crate::support::{
-    Client, Fleet, Group, Networks, Options, PacedWorld, Program, Refusal, Scratch, in_a_world_of_its_own, policy,
-    until,
+    Client, Fleet, Group, Networks, Options, PacedWorld, Refusal, Scratch, in_a_world_of_its_own, policy,
 };
 
 const LEFT: usize = 2;

@@ -1,6 +1,8 @@
 //! Work of very unequal sizes, all of it submitted to one node.
 
-use crate::support::{Fleet, Group, Options, PacedWorld, Program, Scratch, policy};
+use skein_tests::Program;
+
+use crate::support::{Fleet, Group, Options, PacedWorld, Scratch, policy};
 
 const NODES: usize = 5;
 /// Seconds of all work.

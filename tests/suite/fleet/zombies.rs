@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use skein_tests::{Program, until};
 
-use crate::support::{Call, Client, Fleet, Group, Options, PacedWorld, Program, Scratch, policy, until};
+use crate::support::{Call, Client, Fleet, Group, Options, PacedWorld, Scratch, policy};
 
 const NODES: usize = 3;
 /// Files of the one dataset; each is a batch.

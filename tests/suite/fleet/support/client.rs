@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use skein_tests::until;
 use ureq::Agent;
 use ureq::http::Request;
 
@@ -108,7 +109,7 @@ impl Client {
     /// Reads something; some node must answer before patience ends.
     #[track_caller]
     pub(crate) fn read(&self, path: &str) -> Value {
-        super::until(path, || match self.get(path) {
+        until(path, || match self.get(path) {
             Ok(value) => Some(value),
             Err(Refusal::Unavailable(_)) => None,
             Err(refused) => panic!("{path}: {refused:?}"),
@@ -118,7 +119,7 @@ impl Client {
     /// Applies a policy under a key; some node must acknowledge it before patience ends.
     #[track_caller]
     pub(crate) fn apply(&self, policy: &str, key: &str) -> Value {
-        super::until(key, || match self.call("POST", "/v1/policies", Some(policy), Some(key)) {
+        until(key, || match self.call("POST", "/v1/policies", Some(policy), Some(key)) {
             Ok(value) => Some(value),
             Err(Refusal::Unavailable(_)) => None,
             Err(refused) => panic!("{key}: {refused:?}"),
@@ -167,7 +168,7 @@ impl Client {
     /// Waits until so many migrations of a policy are committed, and says what is wrong when one cannot be.
     #[track_caller]
     pub(crate) fn committed(&self, policy: &str, wanted: u64) {
-        super::until(&format!("{wanted} migrations of {policy} are committed"), || {
+        until(&format!("{wanted} migrations of {policy} are committed"), || {
             let phases = self.phases(policy);
             for stuck in ["paused", "quarantined", "cancelled", "rolled_back"] {
                 assert_eq!(phases[stuck].as_u64().unwrap_or_default(), 0, "{phases}: {:#}", self.stuck(policy, stuck));

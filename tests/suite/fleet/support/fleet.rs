@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use skein_tests::{Program, until};
 
-use super::{Client, Config, Node, Program, cli, until};
+use super::{Client, Config, Node};
 
 /// How a fleet differs from the usual one.
 #[derive(Debug, Clone)]
@@ -85,7 +86,7 @@ impl Fleet {
     /// A new join token, as a person gets it.
     pub(crate) fn join_token(&self, more: &[&str]) -> String {
         let node = self.nodes.iter().find(|node| node.runs()).expect("a node runs");
-        let answer = cli(&node.api, &node.token_file(), &[&["fleet", "token"], more].concat(), "").ended_with(0);
+        let answer = node.cli().run(&[&["fleet", "token"], more].concat()).ended_with(0);
         let found = answer.stdout.split_whitespace().find(|word| word.starts_with("skein-join."));
         found.unwrap_or_else(|| panic!("no token in {:?}", answer.stdout)).to_owned()
     }

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-
-use super::Readers;
+use skein_tests::Readers;
 
 /// The folders of source and target.
 #[derive(Debug)]

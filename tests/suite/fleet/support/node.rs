@@ -6,9 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-
-use super::programs::run;
-use super::{Program, cli, until};
+use skein_tests::{Cli, Program, run, until};
 
 /// A node votes after so long: fleets of tests are young.
 const STABLE_SECONDS: u64 = 1;
@@ -84,7 +82,7 @@ impl Node {
         let founded = match self.config.program {
             Program::Node => {
                 let words = [&["fleet", "init", "-o", "json"], &words[..]].concat();
-                cli("http://127.0.0.1:1", &self.token_file(), &words, "")
+                Cli::alone().run(&words)
             }
             // The command line knows only the real one.
             Program::PacedNode => {
@@ -159,6 +157,11 @@ impl Node {
     /// What its present process has logged.
     pub(crate) fn recent_log(&self) -> String {
         self.log().get(self.earlier..).unwrap_or_default().to_owned()
+    }
+
+    /// The command line that speaks to it.
+    pub(crate) fn cli(&self) -> Cli {
+        Cli { server: self.api.clone(), token_file: Some(self.token_file()) }
     }
 
     /// The file of its own API token.

@@ -22,14 +22,14 @@ fn folder() -> PathBuf {
 
 /// Where the readers run.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Readers {
+pub struct Readers {
     /// Words before the interpreter: to enter the node's own view of the file system.
-    pub(crate) launcher: Vec<String>,
+    pub launcher: Vec<String>,
 }
 
 impl Readers {
     /// Runs one of the programs of `tests/python`; its exit code and what it printed.
-    pub(crate) fn run(&self, program: &str, arguments: &[&str], input: &str) -> (i32, String) {
+    pub fn run(&self, program: &str, arguments: &[&str], input: &str) -> (i32, String) {
         let mut words = self.launcher.iter().map(PathBuf::from).chain([PYTHON.clone()]);
         let mut command = Command::new(words.next().expect("there is at least the interpreter"));
         let mut child = command
@@ -47,7 +47,7 @@ impl Readers {
 
     /// The document that a program prints; it must succeed.
     #[track_caller]
-    pub(crate) fn document(&self, program: &str, arguments: &[&str]) -> Value {
+    pub fn document(&self, program: &str, arguments: &[&str]) -> Value {
         let (code, text) = self.run(program, arguments, "");
         assert_eq!(code, 0, "{program} {arguments:?}: {text}");
         serde_json::from_str(&text).expect("it prints JSON")

@@ -1,32 +1,34 @@
 //! `skein` against one node, as a script would call it.
 
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
-use super::{binaries, until};
+use super::{Program, run, until};
 
 /// What one call gave.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Answer {
+    /// The exit code; -1 after a signal.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained of.
+    pub stderr: String,
 }
 
 impl Answer {
     /// The same, if the call ended with `code`.
     #[track_caller]
-    pub(crate) fn ended_with(self, code: i32) -> Self {
+    pub fn ended_with(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
 
     /// Standard output as JSON.
     #[track_caller]
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}\nstdout: {}\nstderr: {}", self.stdout, self.stderr))
     }
@@ -34,19 +36,22 @@ impl Answer {
 
 /// The command line with a node's address and token.
 #[derive(Debug, Clone)]
-pub(crate) struct Cli {
-    pub(crate) server: String,
-    pub(crate) token_file: Option<PathBuf>,
+pub struct Cli {
+    /// `http://host:port`
+    pub server: String,
+    /// The file with its token, if it has one.
+    pub token_file: Option<PathBuf>,
 }
 
 impl Cli {
     /// A command line that speaks to nobody.
-    pub(crate) fn alone() -> Self {
+    pub fn alone() -> Self {
         Self { server: "http://127.0.0.1:1".to_owned(), token_file: None }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binaries::skein());
+        // With cargo's variables it would build the node that it looks for.
+        let mut command = Command::new(Program::CommandLine.path());
         command.args(arguments).env("SKEIN_SERVER", &self.server).env("NO_COLOR", "1");
         for name in ["SKEIN_TOKEN", "SKEIN_TOKEN_FILE", "CARGO", "CARGO_MANIFEST_DIR"] {
             command.env_remove(name);
@@ -58,32 +63,18 @@ impl Cli {
     }
 
     /// Runs a command to its end.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Answer {
+    pub fn run(&self, arguments: &[&str]) -> Answer {
         self.run_with(arguments, "")
     }
 
     /// Runs a command to its end, with a text on its standard input.
-    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Answer {
-        let mut child = self
-            .command(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("skein starts");
-        // Who reads no input is not disturbed by it.
-        let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
-        let output = child.wait_with_output().expect("skein ends");
-        Answer {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+    pub fn run_with(&self, arguments: &[&str], input: &str) -> Answer {
+        run(self.command(arguments), input)
     }
 
     /// Runs a command that must succeed; its document.
     #[track_caller]
-    pub(crate) fn document(&self, arguments: &[&str]) -> Value {
+    pub fn document(&self, arguments: &[&str]) -> Value {
         let mut all = arguments.to_vec();
         all.extend(["-o", "json"]);
         self.run(&all).ended_with(0).json()
@@ -91,7 +82,7 @@ impl Cli {
 
     /// Applies a policy, and waits until nothing goes on by itself.
     #[track_caller]
-    pub(crate) fn apply(&self, policy: &str) -> Value {
+    pub fn apply(&self, policy: &str) -> Value {
         let answer = self.run_with(&["apply", "-", "-o", "json"], policy).ended_with(0).json();
         self.rest();
         answer
@@ -99,14 +90,14 @@ impl Cli {
 
     /// Applies a policy and approves all of its plans.
     #[track_caller]
-    pub(crate) fn migrate(&self, policy: &str) {
+    pub fn migrate(&self, policy: &str) {
         let name = self.apply(policy)["policy"].as_str().expect("it has a name").to_owned();
         self.run(&["approve", "--policy", &name, "--yes"]).ended_with(0);
         self.rest();
     }
 
     /// The node at a glance, asked directly: this is what conditions are looked at with.
-    pub(crate) fn status(&self) -> Value {
+    pub fn status(&self) -> Value {
         let file = self.token_file.as_ref().expect("there is a token");
         let token = std::fs::read_to_string(file).expect("the token is readable");
         let request = ureq::get(format!("{}/v1/status", self.server));
@@ -116,7 +107,7 @@ impl Cli {
     }
 
     /// Waits until nothing goes on by itself.
-    pub(crate) fn rest(&self) {
+    pub fn rest(&self) {
         until("everything has come to rest", || {
             let status = self.status();
             let phases = status["phases"].as_object().expect("phases are counted");
@@ -127,19 +118,19 @@ impl Cli {
 
     /// One migration.
     #[track_caller]
-    pub(crate) fn show(&self, dataset: &str) -> Value {
+    pub fn show(&self, dataset: &str) -> Value {
         self.document(&["show", dataset])
     }
 
     /// The phase of one migration.
     #[track_caller]
-    pub(crate) fn phase(&self, dataset: &str) -> String {
+    pub fn phase(&self, dataset: &str) -> String {
         self.show(dataset)["row"]["phase"].as_str().expect("it has a phase").to_owned()
     }
 
     /// Phase and problem's code of one migration.
     #[track_caller]
-    pub(crate) fn outcome(&self, dataset: &str) -> (String, String) {
+    pub fn outcome(&self, dataset: &str) -> (String, String) {
         let detail = self.show(dataset);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         (text(&detail["row"]["phase"]), text(&detail["problem"]["code"]))
@@ -147,7 +138,7 @@ impl Cli {
 
     /// Asserts phase and code, and shows everything else when they are not that.
     #[track_caller]
-    pub(crate) fn expect(&self, dataset: &str, phase: &str, code: &str) {
+    pub fn expect(&self, dataset: &str, phase: &str, code: &str) {
         let found = self.outcome(dataset);
         let wanted = (phase.to_owned(), code.to_owned());
         assert_eq!(found, wanted, "{dataset}: {:#}", self.show(dataset));
@@ -155,14 +146,14 @@ impl Cli {
 
     /// Approves the present plan of one migration and waits.
     #[track_caller]
-    pub(crate) fn approve(&self, dataset: &str) {
+    pub fn approve(&self, dataset: &str) {
         self.run(&["approve", dataset, "--yes"]).ended_with(0);
         self.rest();
     }
 
     /// Does something with one migration and waits.
     #[track_caller]
-    pub(crate) fn act(&self, verb: &str, dataset: &str) {
+    pub fn act(&self, verb: &str, dataset: &str) {
         self.run(&[verb, dataset, "--yes"]).ended_with(0);
         self.rest();
     }

@@ -10,14 +10,15 @@ use super::{Cli, Node, Options, Readers, until};
 
 /// Folders of one test; they go when it ends.
 #[derive(Debug)]
-pub(crate) struct World {
+pub struct World {
     folder: TempDir,
-    pub(crate) readers: Readers,
+    /// Where its readers run.
+    pub readers: Readers,
 }
 
 impl World {
     /// An empty world.
-    pub(crate) fn new() -> Self {
+    pub fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("skein-test-").tempdir().expect("a folder can be made");
         for name in ["legacy/warehouse", "lake", "catalog", "node"] {
             std::fs::create_dir_all(folder.path().join(name)).expect("a folder can be made");
@@ -26,30 +27,34 @@ impl World {
     }
 
     /// A world whose warehouse has these Parquet files: paths below it, and the query that gives their rows.
-    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
-        let world = Self::new();
+    pub fn with(files: &[(&str, &str)]) -> Self {
+        let world = Self::empty();
         world.write(files);
         world
     }
 
-    pub(crate) fn root(&self) -> &Path {
+    /// The folder that holds everything of it.
+    pub fn root(&self) -> &Path {
         self.folder.path()
     }
 
-    pub(crate) fn warehouse(&self) -> PathBuf {
+    /// The legacy warehouse.
+    pub fn warehouse(&self) -> PathBuf {
         self.root().join("legacy/warehouse")
     }
 
-    pub(crate) fn lake(&self) -> PathBuf {
+    /// Where tables are staged and stay.
+    pub fn lake(&self) -> PathBuf {
         self.root().join("lake")
     }
 
-    pub(crate) fn catalog(&self) -> PathBuf {
+    /// The catalog's file.
+    pub fn catalog(&self) -> PathBuf {
         self.root().join("catalog/catalog.db")
     }
 
     /// Writes Parquet files into the warehouse, with DuckDB.
-    pub(crate) fn write(&self, files: &[(&str, &str)]) {
+    pub fn write(&self, files: &[(&str, &str)]) {
         let files: Vec<Value> =
             files.iter().map(|(path, sql)| json!({ "path": self.warehouse().join(path), "sql": sql })).collect();
         let (code, text) = self.readers.run("write_parquet.py", &[], &Value::from(files).to_string());
@@ -57,29 +62,29 @@ impl World {
     }
 
     /// Describes the warehouse's tables, as a metastore would.
-    pub(crate) fn describe(&self, description: &Value) {
+    pub fn describe(&self, description: &Value) {
         std::fs::write(self.root().join("legacy/metastore.json"), description.to_string()).expect("it can be written");
     }
 
     /// Starts the usual node.
-    pub(crate) fn start(&self) -> Node {
+    pub fn start(&self) -> Node {
         self.start_with(&Options::default())
     }
 
     /// Starts a node.
-    pub(crate) fn start_with(&self, options: &Options) -> Node {
+    pub fn start_with(&self, options: &Options) -> Node {
         Node::start(self.root(), options)
     }
 
     /// Every visible table, as pyiceberg finds it.
     #[track_caller]
-    pub(crate) fn tables(&self) -> Value {
+    pub fn tables(&self) -> Value {
         self.readers.document("lake.py", &["--catalog", &text(&self.catalog()), "list"])
     }
 
     /// Does something in the lake as somebody else.
     #[track_caller]
-    pub(crate) fn outside(&self, arguments: &[&str]) -> Value {
+    pub fn outside(&self, arguments: &[&str]) -> Value {
         let catalog = text(&self.catalog());
         let mut all = vec!["--catalog", &catalog];
         all.extend(arguments);
@@ -88,13 +93,13 @@ impl World {
 
     /// Names of the visible tables.
     #[track_caller]
-    pub(crate) fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         self.tables().as_object().expect("tables have names").keys().cloned().collect()
     }
 
     /// Compares tables with their sources through both pairs of readers; `more` says what was to be changed.
     #[track_caller]
-    pub(crate) fn agrees(&self, tables: &[&str], more: &[&str]) {
+    pub fn agrees(&self, tables: &[&str], more: &[&str]) {
         let (warehouse, catalog) = (text(&self.warehouse()), text(&self.catalog()));
         let description = self.root().join("legacy/metastore.json");
         let described = text(&description);
@@ -114,7 +119,7 @@ impl World {
 
     /// Waits until nothing is left of what the present runs staged but what a visible table refers to. (What earlier runs
     /// recorded stays: somebody may still read a table that was taken back.)
-    pub(crate) fn assert_collected(&self, cli: &Cli) {
+    pub fn assert_collected(&self, cli: &Cli) {
         let tables = self.tables();
         let tables = tables.as_object().expect("tables have names").values();
         let referred: HashSet<PathBuf> = tables
@@ -145,7 +150,7 @@ fn text(path: &Path) -> String {
 }
 
 /// Every file below a folder with its content.
-pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_path_buf()];
     while let Some(folder) = open.pop() {
@@ -163,7 +168,7 @@ pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// A policy over `include`; `more` are further lines of its `spec`.
-pub(crate) fn policy(name: &str, include: &str, more: &str) -> String {
+pub fn policy(name: &str, include: &str, more: &str) -> String {
     let more: String = more.lines().map(|line| format!("  {line}\n")).collect();
     format!(
         "apiVersion: skein/v1

@@ -7,67 +7,48 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Cli, binaries, until};
+use super::{Cli, Program, until};
 
 /// How a node differs from the usual one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Options {
+pub struct Options {
     /// Batches at once; two unless given.
-    pub(crate) slots: Option<usize>,
+    pub slots: Option<usize>,
     /// What starts the program instead of the test itself: its words stand before the program's path.
-    pub(crate) launcher: Vec<String>,
+    pub launcher: Vec<String>,
     /// The program, where it is not the one of the build.
-    pub(crate) binary: Option<PathBuf>,
+    pub binary: Option<PathBuf>,
     /// How long a tombstone stands.
-    pub(crate) tombstone_seconds: Option<u64>,
+    pub tombstone_seconds: Option<u64>,
 }
 
 /// A running node; it is killed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Node {
+pub struct Node {
     child: Child,
     log: PathBuf,
-    pub(crate) cli: Cli,
+    /// The command line that speaks to it.
+    pub cli: Cli,
 }
 
 impl Node {
     /// Starts a node over the folders below `root` and waits until it can record facts.
-    pub(crate) fn start(root: &Path, options: &Options) -> Self {
+    pub fn start(root: &Path, options: &Options) -> Self {
         let mut node = Self::spawn(root, "node.yaml", options);
         node.wait_until_ready();
         node
     }
 
     /// Starts a node and does not wait.
-    pub(crate) fn spawn(root: &Path, config: &str, options: &Options) -> Self {
+    pub fn spawn(root: &Path, config: &str, options: &Options) -> Self {
         let listen = free_address();
+        let text = configuration(root, &listen, options);
         let data = root.join("node");
-        let description = root.join("legacy/metastore.json");
-        let mut text = format!(
-            "node:\n  listen: {listen}\n  dataDir: {}\n  slots: {}\n",
-            data.display(),
-            options.slots.unwrap_or(2)
-        );
-        if let Some(seconds) = options.tombstone_seconds {
-            text.push_str(&format!("  tombstoneSeconds: {seconds}\n"));
-        }
-        text.push_str(&format!(
-            "connections:\n  legacy:\n    kind: hive-files\n    warehouse: {}\n",
-            root.join("legacy/warehouse").display()
-        ));
-        if description.is_file() {
-            text.push_str(&format!("    description: {}\n", description.display()));
-        }
-        text.push_str(&format!(
-            "  lake:\n    kind: iceberg\n    catalogFile: {}\n    warehouse: {}\n",
-            root.join("catalog/catalog.db").display(),
-            root.join("lake").display()
-        ));
         let config = root.join(config);
         std::fs::write(&config, text).expect("the configuration can be written");
         let log = config.with_extension("log");
         let file = File::options().create(true).append(true).open(&log).expect("the log can be written");
-        let program = options.binary.clone().unwrap_or_else(binaries::skein_node);
+        let program = options.binary.clone().unwrap_or_else(|| Program::Node.path());
         let mut words = options.launcher.iter().map(PathBuf::from).chain([program]);
         let mut command = Command::new(words.next().expect("there is at least the program"));
         command.args(words).arg("--config").arg(&config).env("RUST_BACKTRACE", "1");
@@ -82,7 +63,7 @@ impl Node {
     }
 
     /// Waits until the node can record facts.
-    pub(crate) fn wait_until_ready(&mut self) {
+    pub fn wait_until_ready(&mut self) {
         let address = format!("{}/readyz", self.cli.server);
         until("the node is ready", || {
             if let Some(status) = self.child.try_wait().expect("it is a child") {
@@ -93,28 +74,28 @@ impl Node {
     }
 
     /// Waits until the process has ended by itself; its exit code.
-    pub(crate) fn wait_for_end(&mut self) -> Option<i32> {
+    pub fn wait_for_end(&mut self) -> Option<i32> {
         until("the node ends", || self.child.try_wait().expect("it is a child")).code()
     }
 
     /// Everything that it has logged.
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// The process id.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// SIGKILL: nothing is said, nothing is tidied up.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it is a child");
     }
 
     /// SIGTERM, and waits for the end.
-    pub(crate) fn stop(mut self) {
+    pub fn stop(mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("it has an id");
         kill_process(pid, Signal::TERM).expect("it can be asked");
         let code = self.wait_for_end();
@@ -134,7 +115,34 @@ impl Drop for Node {
     }
 }
 
-fn free_address() -> String {
+/// The configuration of a node over the folders below `root`.
+#[must_use]
+pub fn configuration(root: &Path, listen: &str, options: &Options) -> String {
+    let data = root.join("node");
+    let description = root.join("legacy/metastore.json");
+    let mut text =
+        format!("node:\n  listen: {listen}\n  dataDir: {}\n  slots: {}\n", data.display(), options.slots.unwrap_or(2));
+    if let Some(seconds) = options.tombstone_seconds {
+        text.push_str(&format!("  tombstoneSeconds: {seconds}\n"));
+    }
+    text.push_str(&format!(
+        "connections:\n  legacy:\n    kind: hive-files\n    warehouse: {}\n",
+        root.join("legacy/warehouse").display()
+    ));
+    if description.is_file() {
+        text.push_str(&format!("    description: {}\n", description.display()));
+    }
+    text.push_str(&format!(
+        "  lake:\n    kind: iceberg\n    catalogFile: {}\n    warehouse: {}\n",
+        root.join("catalog/catalog.db").display(),
+        root.join("lake").display()
+    ));
+    text
+}
+
+/// An address of this machine whose port is free.
+#[must_use]
+pub fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("it is bound").to_string()
 }
