@@ -79,17 +79,14 @@ impl Node {
         let folder = self.folder.display().to_string();
         let endpoint = format!("{}:7401", self.config.host);
         let words = ["--dir", &folder, "--fleet-listen", &endpoint];
-        let founded = match self.config.program {
-            Program::Node => {
-                let words = [&["fleet", "init", "-o", "json"], &words[..]].concat();
-                Cli::alone().run(&words)
-            }
+        let founded = if self.config.program == Program::Node {
+            let words = [&["fleet", "init", "-o", "json"], &words[..]].concat();
+            Cli::alone().run(&words)
+        } else {
             // The command line knows only the real one.
-            Program::PacedNode => {
-                let mut command = Command::new(self.config.program.path());
-                command.arg("init").args(words);
-                run(command, "")
-            }
+            let mut command = Command::new(self.config.program.path());
+            command.arg("init").args(words);
+            run(command, "")
         };
         let founded = founded.ended_with(0);
         let founded: Value = serde_json::from_str(&founded.stdout).expect("it prints JSON");
