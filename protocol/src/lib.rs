@@ -8,6 +8,8 @@
 pub mod alert;
 pub mod api;
 pub mod calls;
+#[cfg(test)]
+mod chance;
 pub mod connection;
 pub mod data_plane;
 pub mod defects;

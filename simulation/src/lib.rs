@@ -37,4 +37,4 @@ mod tape;
 mod traced;
 
 pub use plan::Without;
-pub use run::{Disks, Outcome, run};
+pub use run::{Disks, Outcome, Summary, run};

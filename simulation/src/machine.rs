@@ -14,7 +14,7 @@ use skein_node::env::memory::MemoryHost;
 use skein_node::env::{Env, Network};
 use skein_node::fabric::Fabrics;
 use skein_node::fabric::quic::QuicFabrics;
-use skein_node::ledger::Notice;
+use skein_node::ledger::{LEDGER_NAME, Notice};
 use skein_node::scripted::{ScriptedPlane, World, connections};
 use skein_node::{Node, NodeHandle, founding};
 use tokio::runtime::{Builder, RngSeed, Runtime};
@@ -30,6 +30,8 @@ use crate::traced::TracedFabrics;
 const SESSION_MILLIS: u64 = 2_000;
 /// A new voter is trusted after so long.
 const STABLE_MILLIS: u64 = 2_000;
+/// So much of a ledger is overwritten when it is ruined: its header and all that leads to the rest.
+const RUINED_BYTES: usize = 16 << 10;
 /// The founder's first token is never used; it may be valid for ever so long.
 const FIRST_TOKEN_MILLIS: u64 = 60 * 60 * 1000;
 
@@ -183,6 +185,11 @@ impl Machine {
             self.count("process killed");
         }
         self.host.storage.restart_process();
+    }
+
+    /// Overwrites the ledger of a machine without power: it does not open again.
+    pub(crate) fn ruin_ledger(&self) {
+        self.host.storage.damage(LEDGER_NAME, 0, &[0xa5; RUINED_BYTES]);
     }
 
     /// Takes everything from the node first, so that no destructor makes a clean end of it; whether there was one.

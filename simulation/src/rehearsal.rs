@@ -3,6 +3,8 @@
 //!
 //! In: a scenario, a seed. Out: one line that says what happened. Not here: the swarm of a seed.
 
+mod losses;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -227,18 +229,21 @@ fn gossip(fleet: &mut Fleet, millis: u64) {
 fn child() {
     let wanted = std::env::var(WANTED).unwrap();
     let [scenario, fabric, machines, seed] = wanted.split(' ').collect::<Vec<_>>()[..] else { panic!("{wanted}") };
-    let (lasts, trouble): (Duration, fn(&mut Fleet, u64)) = match scenario {
-        "weather" => (TROUBLED, weather),
-        "disks" => (TROUBLED, disks),
-        "clocks" => (TROUBLED, clocks),
-        "gossip" => (GOSSIPED, gossip),
+    let play: fn(&mut Rehearsal) = match scenario {
+        "weather" => |rehearsal| rehearsal.run(TROUBLED, &weather),
+        "disks" => |rehearsal| rehearsal.run(TROUBLED, &disks),
+        "clocks" => |rehearsal| rehearsal.run(TROUBLED, &clocks),
+        "gossip" => |rehearsal| rehearsal.run(GOSSIPED, &gossip),
+        "told" => losses::the_founder_is_told,
+        "founder" => losses::the_founder_loses_its_ledger,
+        "dying" => losses::a_node_dies_on_its_way_back,
         _ => panic!("{scenario}"),
     };
     let fabric = if fabric == "quic" { FabricKind::Quic } else { FabricKind::Messages };
     let (machines, seed): (usize, u64) = (machines.parse().unwrap(), seed.parse().unwrap());
     let report = shim::inside(seed, move || {
         let mut rehearsal = Rehearsal::new(seed, Setup { machines, voters: 3, fabric });
-        rehearsal.run(lasts, &trouble);
+        play(&mut rehearsal);
         if let Ok(path) = std::env::var("SKEIN_TAPE") {
             std::fs::write(path, rehearsal.tape.lines().join("\n")).unwrap();
         }

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use skein_protocol::api::{ActionAnswer, MAX_PAGE, Page, QuarantineFilter, QuarantineRequest, QuarantineRow};
 
 use super::act::finish;
+use super::show::history;
 use super::{confirm, pages};
 use crate::args::{Format, QuarantineAction, QuarantineCommand, QuarantineFilterArgs};
 use crate::client::Client;
@@ -147,15 +148,5 @@ fn text(row: &QuarantineRow) -> String {
         }
         text.push_str(&format!("\n{}", batches.render()));
     }
-    let mut history = Table::new(&["TIME", "RUN", "PHASE", "WHO", "WHAT"]);
-    for item in &row.history {
-        history.row(vec![
-            output::time(item.at_millis).into(),
-            item.run.to_string().into(),
-            item.phase.as_str().into(),
-            item.actor.clone().into(),
-            item.what.clone().into(),
-        ]);
-    }
-    format!("{text}\n{}\nnext: skein quarantine replay {}, or discard it\n", history.render(), about.id)
+    format!("{text}\n{}\nnext: skein quarantine replay {}, or discard it\n", history(&row.history), about.id)
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use skein_protocol::api::{MigrationDetail, PlannedDataset};
+use skein_protocol::ledger::migration::HistoryItem;
 
 use super::plan::whole;
 use crate::args::Format;
@@ -74,8 +75,13 @@ fn text(detail: &MigrationDetail) -> String {
             batch.problem.as_ref().map(|problem| problem.code.to_string()).unwrap_or_default().into(),
         ]);
     }
+    format!("{text}\n{}\n{}", batches.render(), history(&detail.history))
+}
+
+/// What happened to a migration, a line each.
+pub(super) fn history(items: &[HistoryItem]) -> String {
     let mut history = Table::new(&["TIME", "RUN", "PHASE", "WHO", "WHAT"]);
-    for item in &detail.history {
+    for item in items {
         history.row(vec![
             output::time(item.at_millis).into(),
             item.run.to_string().into(),
@@ -84,5 +90,5 @@ fn text(detail: &MigrationDetail) -> String {
             item.what.clone().into(),
         ]);
     }
-    format!("{text}\n{}\n{}", batches.render(), history.render())
+    history.render()
 }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use skein_protocol::connection::Connection;
 use skein_protocol::data_plane::SelectRequest;
-use skein_protocol::hash::{Hash256, canonical_json};
 use skein_protocol::ids::{ConnectionName, TableName};
 use skein_protocol::ledger::entry::AppliedPolicy;
 use skein_protocol::planner;
@@ -81,24 +80,7 @@ pub(super) fn applied(
     policy: &Policy,
     datasets: Vec<(TableName, TableName)>,
 ) -> Result<AppliedPolicy, Problem> {
-    let document = canonical_json(policy).map_err(|error| {
+    AppliedPolicy::of(policy, core.config.batch_memory_bytes, datasets).map_err(|error| {
         Problem::new(Code::Internal, "the policy", error.to_string(), "report this defect with the policy")
-    })?;
-    let run = &policy.spec.run;
-    Ok(AppliedPolicy {
-        name: policy.metadata.name.clone(),
-        hash: Hash256::of(document.as_bytes()),
-        document,
-        owner: policy.metadata.owner.clone(),
-        labels: policy.metadata.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        priority: run.priority,
-        max_parallel: run.max_parallel.unwrap_or(u32::MAX),
-        attempts: run.attempts,
-        batch_memory_bytes: run.memory.map_or(core.config.batch_memory_bytes, |memory| memory.bytes()),
-        approval_required: policy.spec.approval.required,
-        source_connection: policy.spec.source.connection.clone(),
-        target_connection: policy.spec.target.connection.clone(),
-        after: policy.spec.run.after.clone(),
-        datasets,
     })
 }

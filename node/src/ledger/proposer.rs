@@ -8,11 +8,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use openraft::Raft;
+use openraft::{BasicNode, Raft, RaftMetrics};
 use skein_protocol::ids::NodeId;
 use skein_protocol::ledger::fold::{ANSWERS_PER_SESSION, Fold, Folding, Proposal};
 use skein_protocol::wire::{self, Kind};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -190,7 +190,7 @@ impl<F: Fold> Task<F> {
             }
             tracing::debug!(%why, proposals = batch.proposals.len(), "batch is proposed again");
             self.metrics.retried();
-            self.way.pause(pause).await;
+            rest(self.way.raft.metrics(), pause).await;
             pause = (pause * 2).min(LAST_PAUSE);
         }
     }
@@ -260,21 +260,51 @@ impl<F: Fold> Way<F> {
             }
         }
     }
+}
 
-    /// Rests, or less when there is another leader.
-    async fn pause(&self, pause: Duration) {
-        let mut metrics = self.raft.metrics();
-        let before = metrics.borrow_and_update().current_leader;
-        let changed = metrics.wait_for(|now| now.current_leader.is_some() && now.current_leader != before);
-        // Without openraft nothing changes any more, and nothing says so at once: that is no reason to hurry.
-        if let Ok(false) = timeout(pause, async { changed.await.is_ok() }).await {
-            sleep(pause).await;
-        }
+/// Rests, or less when there is another leader.
+async fn rest(mut metrics: watch::Receiver<RaftMetrics<u64, BasicNode>>, pause: Duration) {
+    let before = metrics.borrow_and_update().current_leader;
+    let changed = metrics.wait_for(|now| now.current_leader.is_some() && now.current_leader != before);
+    // Without openraft nothing changes any more, and the wait ends at once: that is no reason to hurry.
+    if let Ok(false) = timeout(pause, async { changed.await.is_ok() }).await {
+        sleep(pause).await;
     }
 }
 
 impl<F: Fold> Weighed for Waiting<F> {
     fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn following(leader: u64) -> RaftMetrics<u64, BasicNode> {
+        RaftMetrics { current_leader: Some(leader), ..RaftMetrics::new_initial(1) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_proposer_whose_ledger_has_failed_rests_before_it_proposes_again() {
+        let (openraft, metrics) = watch::channel(following(2));
+        drop(openraft);
+        let begun = Instant::now();
+        rest(metrics, LAST_PAUSE).await;
+        assert_eq!(begun.elapsed(), LAST_PAUSE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_proposer_rests_until_there_is_another_leader_and_no_longer_than_its_pause() {
+        let (openraft, metrics) = watch::channel(following(2));
+        let begun = Instant::now();
+        rest(metrics.clone(), LAST_PAUSE).await;
+        assert_eq!(begun.elapsed(), LAST_PAUSE, "nothing happens");
+        let resting = tokio::spawn(rest(metrics, LAST_PAUSE));
+        tokio::task::yield_now().await;
+        openraft.send_replace(following(3));
+        resting.await.unwrap();
+        assert_eq!(begun.elapsed(), LAST_PAUSE, "the other leader was there at once");
     }
 }

@@ -174,25 +174,3 @@ fn an_address_that_is_taken_is_refused_and_everything_is_closed_again() {
         drop(first);
     });
 }
-
-/// Prints what a large run costs the control plane; run it with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, not a test"]
-fn a_large_run_stays_quick() {
-    let names: Vec<String> = (0..1500).map(|number| format!("t{number:04}")).collect();
-    let ground = Ground::new(77);
-    add_tables(&ground.world, &names.iter().map(String::as_str).collect::<Vec<_>>(), 1, 1);
-    let began = std::time::Instant::now();
-    simulate(async {
-        let site = ground.start(DAWN).await.unwrap();
-        site.apply(&policy("")).await;
-        site.until_committed().await;
-        println!("{} ms for {} migrations", began.elapsed().as_millis(), names.len());
-        let began = std::time::Instant::now();
-        for _ in 0..10 {
-            site.get("/v1/migrations?limit=100&text=t1").await;
-            site.get("/v1/status").await;
-        }
-        println!("{} ms for ten lists and ten statuses", began.elapsed().as_millis());
-    });
-}

@@ -1,4 +1,5 @@
 use super::*;
+use crate::chance::Chance;
 
 fn canonical(source: &str, kind: Kind) -> String {
     Expression::parse(source, kind).unwrap_or_else(|errors| panic!("{source}: {errors}")).to_string()
@@ -222,7 +223,7 @@ fn expressions_are_bounded_in_length_and_depth() {
 
 #[test]
 fn broken_texts_are_refused_and_never_panic() {
-    let mut random = Random(0x5eed);
+    let mut random = Chance(0x5eed);
     let pieces = [
         "(", ")", "[", "]", ",", "'", "\"", "`", "::", "case", "when", "then", "end", "cast", "as", "int", "a", "b.c",
         "1", ".5", "--", "/*", "*/", "count", "*", "distinct", "not", "is", "null", "between", "and", "or", "in",
@@ -230,9 +231,9 @@ fn broken_texts_are_refused_and_never_panic() {
         "-", "lower", "sum", "x'ff'", "e'\\'", "{", "}", "over", "filter", "struct", "map", "decimal(", "<", ">",
     ];
     for _ in 0..3_000 {
-        let length = random.below(24) + 1;
-        let text: Vec<&str> = (0..length).map(|_| pieces[random.below(pieces.len())]).collect();
-        let text = text.join(if random.below(2) == 0 { " " } else { "" });
+        let length = random.place(24) + 1;
+        let text: Vec<&str> = (0..length).map(|_| pieces[random.place(pieces.len())]).collect();
+        let text = text.join(if random.place(2) == 0 { " " } else { "" });
         for kind in [Kind::Row, Kind::Aggregate] {
             match Expression::parse(&text, kind) {
                 Ok(expression) => {
@@ -249,9 +250,9 @@ fn broken_texts_are_refused_and_never_panic() {
 
 #[test]
 fn random_expressions_keep_their_meaning_in_the_canonical_form() {
-    let mut random = Random(7);
+    let mut random = Chance(7);
     for _ in 0..2_000 {
-        let source = random.expression(5);
+        let source = expression(&mut random, 5);
         let Ok(expression) = Expression::parse(&source, Kind::Row) else { continue };
         let shown = expression.to_string();
         let again =
@@ -266,51 +267,35 @@ fn random_expressions_keep_their_meaning_in_the_canonical_form() {
     }
 }
 
-/// SplitMix64: the same numbers in each run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// An expression as deep as that.
+fn expression(random: &mut Chance, depth: usize) -> String {
+    if depth == 0 {
+        return ["a", "b", "1", "'x'", "true", "null"][random.place(6)].to_owned();
     }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
-    fn expression(&mut self, depth: usize) -> String {
-        if depth == 0 {
-            return ["a", "b", "1", "'x'", "true", "null"][self.below(6)].to_owned();
-        }
-        let one = self.expression(depth - 1);
-        let two = self.expression(depth - 1);
-        match self.below(22) {
-            0 => format!("({one}) and ({two})"),
-            1 => format!("({one}) or ({two})"),
-            2 => format!("not ({one})"),
-            3 => format!("({one}) = ({two})"),
-            4 => format!("({one}) + ({two})"),
-            5 => format!("({one}) * ({two})"),
-            6 => format!("({one}) || ({two})"),
-            7 => format!("-({one})"),
-            8 => format!("({one}) is not null"),
-            9 => format!("({one}) between ({two}) and (1)"),
-            10 => format!("({one}) in (({two}), 2)"),
-            11 => format!("({one}) like ({two})"),
-            12 => format!("{one} - {two}"),
-            13 => format!("({one}) is distinct from ({two})"),
-            14 => format!("({one}) <=> ({two})"),
-            15 => format!("({one}) not rlike ({two})"),
-            16 => format!("({one}) not in (({two}))"),
-            17 => format!("({one}) not between (1) and ({two})"),
-            18 => format!("({one}) is not true"),
-            19 => format!("cast(({one}) as string)"),
-            20 => format!("lower({one}) < ({two})"),
-            _ => format!("case when ({one}) is null then ({two}) end"),
-        }
+    let one = expression(random, depth - 1);
+    let two = expression(random, depth - 1);
+    match random.place(22) {
+        0 => format!("({one}) and ({two})"),
+        1 => format!("({one}) or ({two})"),
+        2 => format!("not ({one})"),
+        3 => format!("({one}) = ({two})"),
+        4 => format!("({one}) + ({two})"),
+        5 => format!("({one}) * ({two})"),
+        6 => format!("({one}) || ({two})"),
+        7 => format!("-({one})"),
+        8 => format!("({one}) is not null"),
+        9 => format!("({one}) between ({two}) and (1)"),
+        10 => format!("({one}) in (({two}), 2)"),
+        11 => format!("({one}) like ({two})"),
+        12 => format!("{one} - {two}"),
+        13 => format!("({one}) is distinct from ({two})"),
+        14 => format!("({one}) <=> ({two})"),
+        15 => format!("({one}) not rlike ({two})"),
+        16 => format!("({one}) not in (({two}))"),
+        17 => format!("({one}) not between (1) and ({two})"),
+        18 => format!("({one}) is not true"),
+        19 => format!("cast(({one}) as string)"),
+        20 => format!("lower({one}) < ({two})"),
+        _ => format!("case when ({one}) is null then ({two}) end"),
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::expiry::{self, MassDeath, SessionView};
 use super::load::{PeerLoad, load};
 use super::stealing::{choose_victim, consent, lend, wants};
+use crate::chance::mix;
 use crate::data_plane::StagedTable;
 use crate::hash::Hash256;
 use crate::ids::{Attempt, BatchId, MigrationId, NodeId, SessionNo, TableUuid};
@@ -54,14 +55,6 @@ struct Model {
     loans: u64,
     mass: MassDeath,
     expired: usize,
-}
-
-/// SplitMix64.
-fn mix(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 impl Model {

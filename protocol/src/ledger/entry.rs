@@ -7,11 +7,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data_plane::{Class, StagedTable};
-use crate::hash::Hash256;
+use crate::hash::{Hash256, canonical_json};
 use crate::ids::{
     Attempt, BatchId, ConnectionName, Epoch, Generation, MigrationId, NodeId, PolicyName, Run, SessionNo, TableName,
 };
 use crate::ledger::members::Seat;
+use crate::policy::Policy;
 use crate::problem::Problem;
 
 /// Names the migration, run and epoch that an entry speaks for; it is refused when any of them is over.
@@ -56,6 +57,37 @@ pub struct AppliedPolicy {
     pub after: Vec<PolicyName>,
     /// Selected datasets and their targets, sorted.
     pub datasets: Vec<(TableName, TableName)>,
+}
+
+impl AppliedPolicy {
+    /// What the ledger keeps of a policy over these datasets; its batches have `memory_bytes` unless it says otherwise.
+    ///
+    /// # Errors
+    /// When the policy cannot be written as a document.
+    pub fn of(
+        policy: &Policy,
+        memory_bytes: u64,
+        datasets: Vec<(TableName, TableName)>,
+    ) -> Result<Self, serde_json::Error> {
+        let document = canonical_json(policy)?;
+        let run = &policy.spec.run;
+        Ok(Self {
+            name: policy.metadata.name.clone(),
+            hash: Hash256::of(document.as_bytes()),
+            document,
+            owner: policy.metadata.owner.clone(),
+            labels: policy.metadata.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+            priority: run.priority,
+            max_parallel: run.max_parallel.unwrap_or(u32::MAX),
+            attempts: run.attempts,
+            batch_memory_bytes: run.memory.map_or(memory_bytes, |memory| memory.bytes()),
+            approval_required: policy.spec.approval.required,
+            source_connection: policy.spec.source.connection.clone(),
+            target_connection: policy.spec.target.connection.clone(),
+            after: run.after.clone(),
+            datasets,
+        })
+    }
 }
 
 /// A caller's name for a request: the same request under the same key is done once.

@@ -9,9 +9,8 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod shrink;
-mod summary;
 
-pub use summary::Summary;
+use crate::Summary;
 
 /// The command that runs a seed again.
 #[must_use]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -78,13 +79,14 @@ pub fn main(arguments: Arguments) -> Result<ExitCode> {
         });
         std::fs::write(path, text).with_context(|| path.display().to_string())?;
     }
+    let well = outcome.summary.failures.is_empty();
     if arguments.json {
-        let summary = Summary { cpu_millis: cpu_millis(), ..Summary::of(&outcome) };
+        let summary = Summary { cpu_millis: cpu_millis(), ..outcome.summary };
         println!("{}", serde_json::to_string(&summary)?);
     } else {
         print!("{}", text(&outcome, arguments.faults));
     }
-    if outcome.failures.is_empty() {
+    if well {
         return Ok(ExitCode::SUCCESS);
     }
     if !arguments.json {
@@ -112,29 +114,30 @@ fn cpu_millis() -> u64 {
 }
 
 fn text(outcome: &Outcome, faults: bool) -> String {
+    let summary = &outcome.summary;
     let mut text = format!(
         "seed {} hash {}\n{} machines, {} migrations, {:.1} s of virtual time, {} frames, {} entries, {} calls of the data plane\n",
-        outcome.seed,
-        outcome.hash,
-        outcome.machines,
-        outcome.migrations,
-        outcome.took.as_secs_f64(),
-        outcome.frames,
-        outcome.entries,
-        outcome.calls
+        summary.seed,
+        summary.hash,
+        summary.machines,
+        summary.migrations,
+        Duration::from_millis(summary.millis).as_secs_f64(),
+        summary.frames,
+        summary.entries,
+        summary.calls
     );
     let counted = |counts: &std::collections::BTreeMap<String, u64>| {
         let parts: Vec<String> = counts.iter().map(|(name, times)| format!("{name} {times}")).collect();
         parts.join(", ")
     };
-    let _ = writeln!(text, "inflicted: {}", counted(&outcome.inflicted));
-    let _ = writeln!(text, "marks: {}", counted(&outcome.marks));
+    let _ = writeln!(text, "inflicted: {}", counted(&summary.inflicted));
+    let _ = writeln!(text, "marks: {}", counted(&summary.marks));
     if faults {
         for (_, fault) in &outcome.faults {
             let _ = writeln!(text, "fault {fault}");
         }
     }
-    for failure in &outcome.failures {
+    for failure in &summary.failures {
         let _ = writeln!(text, "failed: {failure}");
     }
     text

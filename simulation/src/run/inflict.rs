@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use skein_node::config::Config;
 use skein_node::env::memory::Weather as LinkWeather;
-use skein_node::ledger::LEDGER_NAME;
 use skein_node::scripted::{Change, Storm, World};
 
 use skein_protocol::hash::Hash256;
@@ -30,8 +29,6 @@ const LONGEST_DELAY: Duration = Duration::from_secs(3);
 const SETTLED: Duration = Duration::from_millis(1_500);
 /// A ledger is ruined by then, or not at all.
 const LATEST_RUIN: Duration = Duration::from_secs(6);
-/// So much of a ledger is overwritten: its header and all that leads to the rest.
-const RUINED_BYTES: usize = 16 << 10;
 /// A quorum of so many is left when one of them has lost its ledger.
 const VOTERS_FOR_A_LOSS: usize = 3;
 /// What the program before this one says of itself.
@@ -149,7 +146,7 @@ impl Inflicting {
             Fault::RuinedDisk { machine } => {
                 *self.counts.entry("ledger overwritten").or_default() += 1;
                 self.crash(fleet, *machine, now + planned.lasts);
-                fleet.machines[*machine].host.storage.damage(LEDGER_NAME, 0, &[0xa5; RUINED_BYTES]);
+                fleet.machines[*machine].ruin_ledger();
             }
             Fault::SyncError { machine, k } => fleet.machines[*machine].host.storage.fail_sync_at(*k),
             Fault::WriteError { machine, k } => fleet.machines[*machine].host.storage.fail_write_at(*k),

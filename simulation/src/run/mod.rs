@@ -8,10 +8,8 @@ mod inflict;
 mod judge;
 mod outside;
 mod people;
+mod summary;
 mod survey;
-
-use std::collections::BTreeMap;
-use std::time::Duration;
 
 use skein_node::scripted::World;
 
@@ -19,34 +17,15 @@ use crate::plan::{Plan, Without};
 use crate::shim;
 use crate::tape::Tape;
 use course::Course;
+pub use summary::Summary;
 
 /// What became of a seed.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The seed.
-    pub seed: u64,
-    /// The hash over everything that happened: equal for equal histories.
-    pub hash: String,
-    /// Virtual time that it took.
-    pub took: Duration,
-    /// Machines.
-    pub machines: usize,
-    /// Migrations, of all generations.
-    pub migrations: usize,
-    /// Frames between the nodes.
-    pub frames: u64,
-    /// Entries of the ledger.
-    pub entries: u64,
-    /// Calls of the data plane.
-    pub calls: u64,
-    /// How often each kind of fault took effect.
-    pub inflicted: BTreeMap<String, u64>,
-    /// How often the situations came up that a run over many seeds must see.
-    pub marks: BTreeMap<String, u64>,
+    /// What is kept of it.
+    pub summary: Summary,
     /// The faults that were planned, each with its number.
     pub faults: Vec<(u32, String)>,
-    /// What went wrong; empty if nothing did.
-    pub failures: Vec<String>,
     /// Everything that happened, line by line.
     pub lines: Vec<String>,
 }
@@ -83,10 +62,11 @@ pub fn run(seed: u64, without: &Without, disks: Disks) -> Outcome {
             tape.note(machine.number, &format!("{} disk operations, {}", storage.operations(), storage.trace()));
         }
         let (frames, entries) = tape.counts();
-        Outcome {
+        let summary = Summary {
             seed,
             hash: tape.hash().to_string(),
-            took: course.fleet.now,
+            millis: u64::try_from(course.fleet.now.as_millis()).unwrap_or(u64::MAX),
+            cpu_millis: 0,
             machines: plan.machines,
             migrations: course.migrations(),
             frames,
@@ -94,8 +74,11 @@ pub fn run(seed: u64, without: &Without, disks: Disks) -> Outcome {
             calls: calls.len() as u64,
             inflicted: course.inflicted(),
             marks: course.marks(),
-            faults: plan.faults.iter().map(|planned| (planned.number, planned.to_string())).collect(),
             failures,
+        };
+        Outcome {
+            summary,
+            faults: plan.faults.iter().map(|planned| (planned.number, planned.to_string())).collect(),
             lines: tape.lines(),
         }
     })

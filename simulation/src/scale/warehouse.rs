@@ -7,7 +7,7 @@
 use anyhow::{Context, Result, bail};
 use skein_protocol::data_plane::{BatchResult, StagedFile, StagedKind, StagedTable, TableReading};
 use skein_protocol::evidence::{BatchEvidence, ColumnEvidence, Removed, RowSum, Sum128};
-use skein_protocol::hash::{Hash256, canonical_json};
+use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{BatchId, MigrationId, TableName, TableUuid};
 use skein_protocol::inspection::{DescribedBy, Inspection, SourceColumn, SourceFile, SourceFormat, TargetState};
 use skein_protocol::ledger::Migration;
@@ -100,24 +100,7 @@ impl Warehouse {
             .into_iter()
             .map(|dataset| Ok((dataset.clone(), planner::target_name(policy, &dataset)?)))
             .collect::<Result<Vec<_>>>()?;
-        let document = canonical_json(policy)?;
-        let run = &policy.spec.run;
-        Ok(AppliedPolicy {
-            name: policy.metadata.name.clone(),
-            hash: Hash256::of(document.as_bytes()),
-            document,
-            owner: policy.metadata.owner.clone(),
-            labels: policy.metadata.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-            priority: run.priority,
-            max_parallel: run.max_parallel.unwrap_or(u32::MAX),
-            attempts: run.attempts,
-            batch_memory_bytes: BATCH_MEMORY_BYTES,
-            approval_required: policy.spec.approval.required,
-            source_connection: policy.spec.source.connection.clone(),
-            target_connection: policy.spec.target.connection.clone(),
-            after: run.after.clone(),
-            datasets,
-        })
+        Ok(AppliedPolicy::of(policy, BATCH_MEMORY_BYTES, datasets)?)
     }
 
     fn name(&self, dataset: u32) -> TableName {

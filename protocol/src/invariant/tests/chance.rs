@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::totals;
+use crate::chance::Chance;
 use crate::data_plane::{Class, StagedTable};
 use crate::hash::Hash256;
 use crate::ids::{
@@ -23,33 +24,8 @@ const ENTRIES: u64 = 3_000;
 /// Logs.
 const LOGS: u64 = 12;
 
-/// Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn one_in(&mut self, many: u64) -> bool {
-        self.below(many) == 0
-    }
-
-    fn node(&mut self) -> NodeId {
-        NodeId(1 + self.below(NODES))
-    }
-
-    fn pick<T: Copy>(&mut self, items: &[T]) -> T {
-        items[usize::try_from(self.below(items.len() as u64)).expect("it is small")]
-    }
+fn node(chance: &mut Chance) -> NodeId {
+    NodeId(1 + chance.below(NODES))
 }
 
 fn problem(chance: &mut Chance) -> Problem {
@@ -101,18 +77,18 @@ fn policy(chance: &mut Chance) -> Entry {
         key: format!("key-{}", chance.below(5)),
         document: Hash256::of(format!("{name} {tables} {document} {targets}").as_bytes()),
     });
-    Entry::PolicyApplied { policy, owner: chance.node(), key }
+    Entry::PolicyApplied { policy, owner: node(chance), key }
 }
 
 fn of_nodes(chance: &mut Chance, state: &State) -> Entry {
-    let node = chance.node();
+    let node = node(chance);
     let session = |node: NodeId| state.member(node).map_or(SessionNo(0), |member| member.session);
     let seat = Seat { slots: 2, ..Seat::default() };
     match chance.below(8) {
         0..3 => Entry::SessionOpened { node, session: session(node).next(), seat },
         3 => Entry::SessionClosed { node, session: session(node) },
         4 | 5 => {
-            let all: Vec<NodeId> = (0..1 + chance.below(3)).map(|_| chance.node()).collect();
+            let all: Vec<NodeId> = (0..1 + chance.below(3)).map(|_| node(chance)).collect();
             let mass = chance.one_in(3);
             Entry::SessionsExpired { sessions: all.into_iter().map(|node| (node, session(node))).collect(), mass }
         }
@@ -181,7 +157,7 @@ fn of_work(chance: &mut Chance, migration: &Migration) -> Entry {
             }
         }
         Phase::Ready | Phase::Execution if open.is_none() && phase == migration.phase => {
-            let runner = if chance.one_in(4) { chance.node() } else { migration.owner };
+            let runner = if chance.one_in(4) { node(chance) } else { migration.owner };
             Entry::BatchStarted { fence, batch, attempt: migration.next_attempt, runner }
         }
         Phase::Ready | Phase::Execution => match chance.below(8) {
@@ -233,7 +209,7 @@ fn entry(chance: &mut Chance, state: &State) -> Entry {
             let reason = chance.pick(&[TransferReason::Steal, TransferReason::Drain]);
             let id = chance.pick(&ids);
             let items = vec![fence(chance, state.migration(id).expect("it is listed"))];
-            Entry::Transferred { items, to: chance.node(), reason }
+            Entry::Transferred { items, to: node(chance), reason }
         }
         _ => {
             let id = chance.pick(&ids);

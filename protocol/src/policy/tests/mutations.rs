@@ -1,49 +1,37 @@
 //! Documents that were damaged at random: whatever they have become, reading them ends with a policy or with errors.
 
 use super::documented;
+use crate::chance::Chance;
 use crate::hash::canonical_json;
 use crate::policy::parse;
-
-/// SplitMix64: the same damage in each run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % bound.max(1) as u64).unwrap()
-    }
-}
 
 const PIECES: [&str; 36] = [
     ":", ": ", "\n", "\n  ", "- ", "[", "]", "{", "}", "\"", "'", "|\n", ">", "&a ", "*a", "!!str ", "#", "\t", "~",
     "null", "true", "0x", "1e9", "---\n", "? ", ",", "é", "𝄞", "\u{0}", "\r", "%", "<<", "now()", "(", ")", "\u{feff}",
 ];
 
-fn damage(text: &str, random: &mut Random) -> String {
+fn damage(text: &str, random: &mut Chance) -> String {
     let mut chars: Vec<char> = text.chars().collect();
-    for _ in 0..=random.below(4) {
-        let at = random.below(chars.len());
-        let end = (at + random.below(30)).min(chars.len());
-        match random.below(6) {
+    for _ in 0..=random.place(4) {
+        let at = random.place(chars.len());
+        let end = (at + random.place(30)).min(chars.len());
+        match random.place(6) {
             0 => {
                 chars.drain(at..end);
             }
             1 => {
-                let piece = PIECES[random.below(PIECES.len())];
+                let piece = PIECES[random.place(PIECES.len())];
                 chars.splice(at..at, piece.chars());
             }
             2 => {
                 let copy: Vec<char> = chars[at..end].to_vec();
-                let to = random.below(chars.len());
+                let to = random.place(chars.len());
                 chars.splice(to..to, copy);
             }
             3 => chars.truncate(at),
             4 if at + 1 < chars.len() => chars.swap(at, at + 1),
             _ => {
-                let piece = PIECES[random.below(PIECES.len())];
+                let piece = PIECES[random.place(PIECES.len())];
                 chars.splice(at..end, piece.chars());
             }
         }
@@ -53,7 +41,7 @@ fn damage(text: &str, random: &mut Random) -> String {
 
 #[test]
 fn damaged_documents_give_a_policy_or_errors_and_never_panic() {
-    let mut random = Random(20_240_131);
+    let mut random = Chance(20_240_131);
     let json = canonical_json(&parse(documented()[1]).unwrap()).unwrap();
     let texts = [documented()[0], documented()[1], json.as_str()];
     let (mut accepted, mut refused) = (0, 0);

@@ -4,26 +4,24 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Outcome;
-
 /// A seed in short; one line of JSON each in the folder of a long run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// The seed.
     pub seed: u64,
-    /// The hash over its history.
+    /// The hash over everything that happened: equal for equal histories.
     pub hash: String,
-    /// Virtual milliseconds.
+    /// Virtual milliseconds that it took.
     pub millis: u64,
-    /// Processor time of its process, milliseconds.
+    /// Processor time of its process, milliseconds; 0 as long as it goes on.
     #[serde(default)]
     pub cpu_millis: u64,
     /// Machines.
     pub machines: usize,
-    /// Migrations.
+    /// Migrations, of all generations.
     pub migrations: usize,
-    /// Frames between nodes.
+    /// Frames between the nodes.
     pub frames: u64,
     /// Entries of the ledger.
     pub entries: u64,
@@ -31,32 +29,13 @@ pub struct Summary {
     pub calls: u64,
     /// How often each kind of fault took effect.
     pub inflicted: BTreeMap<String, u64>,
-    /// How often each situation came up.
+    /// How often the situations came up that a run over many seeds must see.
     pub marks: BTreeMap<String, u64>,
-    /// What went wrong.
+    /// What went wrong; empty if nothing did.
     pub failures: Vec<String>,
 }
 
 impl Summary {
-    /// The summary of an outcome.
-    #[must_use]
-    pub fn of(outcome: &Outcome) -> Self {
-        Self {
-            seed: outcome.seed,
-            hash: outcome.hash.clone(),
-            millis: u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX),
-            cpu_millis: 0,
-            machines: outcome.machines,
-            migrations: outcome.migrations,
-            frames: outcome.frames,
-            entries: outcome.entries,
-            calls: outcome.calls,
-            inflicted: outcome.inflicted.clone(),
-            marks: outcome.marks.clone(),
-            failures: outcome.failures.clone(),
-        }
-    }
-
     /// The summary of a seed whose process did not come to an end of its own: a panic, a signal.
     #[must_use]
     pub fn broken(seed: u64, why: String) -> Self {
