@@ -24,7 +24,7 @@ const ENTRIES: u64 = 3_000;
 /// Logs.
 const LOGS: u64 = 12;
 
-fn node(chance: &mut Chance) -> NodeId {
+fn any_node(chance: &mut Chance) -> NodeId {
     NodeId(1 + chance.below(NODES))
 }
 
@@ -77,18 +77,18 @@ fn policy(chance: &mut Chance) -> Entry {
         key: format!("key-{}", chance.below(5)),
         document: Hash256::of(format!("{name} {tables} {document} {targets}").as_bytes()),
     });
-    Entry::PolicyApplied { policy, owner: node(chance), key }
+    Entry::PolicyApplied { policy, owner: any_node(chance), key }
 }
 
 fn of_nodes(chance: &mut Chance, state: &State) -> Entry {
-    let node = node(chance);
+    let node = any_node(chance);
     let session = |node: NodeId| state.member(node).map_or(SessionNo(0), |member| member.session);
     let seat = Seat { slots: 2, ..Seat::default() };
     match chance.below(8) {
         0..3 => Entry::SessionOpened { node, session: session(node).next(), seat },
         3 => Entry::SessionClosed { node, session: session(node) },
         4 | 5 => {
-            let all: Vec<NodeId> = (0..1 + chance.below(3)).map(|_| node(chance)).collect();
+            let all: Vec<NodeId> = (0..1 + chance.below(3)).map(|_| any_node(chance)).collect();
             let mass = chance.one_in(3);
             Entry::SessionsExpired { sessions: all.into_iter().map(|node| (node, session(node))).collect(), mass }
         }
@@ -157,7 +157,7 @@ fn of_work(chance: &mut Chance, migration: &Migration) -> Entry {
             }
         }
         Phase::Ready | Phase::Execution if open.is_none() && phase == migration.phase => {
-            let runner = if chance.one_in(4) { node(chance) } else { migration.owner };
+            let runner = if chance.one_in(4) { any_node(chance) } else { migration.owner };
             Entry::BatchStarted { fence, batch, attempt: migration.next_attempt, runner }
         }
         Phase::Ready | Phase::Execution => match chance.below(8) {
@@ -209,7 +209,7 @@ fn entry(chance: &mut Chance, state: &State) -> Entry {
             let reason = chance.pick(&[TransferReason::Steal, TransferReason::Drain]);
             let id = chance.pick(&ids);
             let items = vec![fence(chance, state.migration(id).expect("it is listed"))];
-            Entry::Transferred { items, to: node(chance), reason }
+            Entry::Transferred { items, to: any_node(chance), reason }
         }
         _ => {
             let id = chance.pick(&ids);
