@@ -252,6 +252,7 @@ impl DataPlane for ScriptedPlane {
         let stage = |inner: &mut Inner, strike: Option<&Strike>| {
             let staged = tables::stage(inner, self.machine, &request);
             if let Some(Strike { effect: Effect::DamageFile, name }) = strike
+                && !inner.record.vouched_for(&inner.store, &request.files)
                 && inner.store.damage(&request.files)
             {
                 inner.faults.count(name);

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use skein_protocol::data_plane::StagedFile;
 use skein_protocol::ids::{MigrationId, Run, TableName};
 
 use super::cells::Cell;
@@ -78,6 +79,13 @@ impl Record {
     /// A table was read as it should be before it is published.
     pub(super) fn was_read_back(&mut self, location: &str) {
         self.read_back.insert(location.to_owned());
+    }
+
+    /// Whether a table with one of these files was read as it should be: what changes a file afterwards, nobody looks for.
+    pub(super) fn vouched_for(&self, store: &Store, files: &[StagedFile]) -> bool {
+        let tables = self.read_back.iter().filter_map(|location| store.metadata(location));
+        let mut known = tables.flat_map(|table| &table.files);
+        known.any(|known| files.iter().any(|file| file.location == known.location))
     }
 
     /// The source of a migration was listed, and is as its plan says, in this version.

@@ -37,7 +37,7 @@ pub enum Weather {
     BatchLosesRow,
     /// A batch writes a null as something else.
     BatchLosesNull,
-    /// A staged file changes after it was recorded.
+    /// A staged file changes after it was recorded, and before a table with it was read back.
     StagedFileDamaged,
     /// The source takes long.
     SourceSlow,

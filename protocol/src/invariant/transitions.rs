@@ -6,6 +6,7 @@ use super::step::{Step, is_about_nodes};
 use super::{Verdict, ensure};
 use crate::ledger::entry::{Entry, Request};
 use crate::ledger::migration::Phase;
+use crate::problem::Code;
 
 /// A migration changes its phase only along the edges that the entry allows.
 pub(super) fn legal_transitions(step: &Step<'_>) -> Verdict {
@@ -85,7 +86,8 @@ fn may_be_asked(step: &Step<'_>, request: Request, from: Phase, to: Phase) -> bo
         }
         Request::Resume => {
             let back = if before.from == Some(P::Preparation) { Some(P::Queued) } else { before.from };
-            from == P::Paused && Some(to) == back
+            let doubted = before.intent.is_some() && before.problem == Some(Code::Difference);
+            from == P::Paused && Some(to) == back && !doubted
         }
         Request::Cancel => {
             let ended = matches!(from, P::Committed | P::RolledBack | P::Cancelled | P::RollingBack);

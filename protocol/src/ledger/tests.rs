@@ -210,6 +210,22 @@ fn after_an_intent_a_cancel_takes_the_name_first_and_a_retry_is_refused() {
 }
 
 #[test]
+fn a_table_that_differs_after_its_intent_is_never_published_by_a_resume() {
+    let (mut scenario, id) = one();
+    scenario.plan(id, 1, 1);
+    let started = scenario.start(id, 0);
+    scenario.finish(id, started);
+    scenario.intend(id);
+    let problem = Problem::new(Code::Difference, "validation", "a row is another one", "look at it");
+    let fence = scenario.fence(id);
+    scenario.fact(Entry::Differs { fence, batch: None, problem, evidence: None });
+    let resume = Entry::Requested { migrations: vec![id], request: Request::Resume, reason: String::new() };
+    assert!(refused_with(&scenario.apply(resume), Code::WrongPhase));
+    scenario.request(id, Request::Cancel);
+    assert_eq!(scenario.migration(id).phase, Phase::RollingBack);
+}
+
+#[test]
 fn failures_with_an_open_intent_pause_and_never_end_the_run() {
     let (mut scenario, id) = one();
     scenario.plan(id, 1, 1);

@@ -107,11 +107,19 @@ pub(super) fn admitted(state: &mut State, stamp: Stamp<'_>, node: NodeId, token:
     if known.expires_at <= stamp.at_millis {
         return Err(refused("it has expired"));
     }
-    if state.members.contains_key(&node) {
+    // Its first admission may have happened without its knowing: then it comes with another token. A member that ever had a
+    // session is somebody.
+    let waits = |member: &Member| member.standing == Standing::Admitted && member.replaces.is_none();
+    let known = state.members.get(&node);
+    if known.is_some_and(|member| !waits(member)) {
         return Err(refused(&format!("node {node} is or was a member already")));
     }
-    if let Some(known) = state.join_tokens.get_mut(&token) {
-        known.used_by = Some(node);
+    let again = known.is_some();
+    if let Some(token) = state.join_tokens.get_mut(&token) {
+        token.used_by = Some(node);
+    }
+    if again {
+        return Ok(Answer::Applied);
     }
     insert(state, stamp, node, address, format!("admitted by {}", stamp.actor));
     Ok(Answer::Applied)

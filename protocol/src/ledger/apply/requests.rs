@@ -107,7 +107,22 @@ fn pausable(migration: &Migration) -> Result<(), Problem> {
 }
 
 fn resumable(migration: &Migration) -> Result<(), Problem> {
-    if migration.phase == Phase::Paused { Ok(()) } else { Err(wrong_phase(migration, "resume")) }
+    if migration.phase != Phase::Paused {
+        return Err(wrong_phase(migration, "resume"));
+    }
+    // Nothing looks at an intended table again before it gets its name. So what differs after its intent (a second look may
+    // overtake the answer to the first) must never go on: the name is taken back, and the next run makes another table.
+    let problem = migration.problem.as_ref().map(|problem| problem.code);
+    if migration.intent.is_some() && problem == Some(Code::Difference) {
+        return Err(Problem::new(
+            Code::WrongPhase,
+            "resume",
+            "the table that it was about to publish differs from what was recorded",
+            "cancel it, which takes its name back, and retry it",
+        )
+        .of(&migration.dataset));
+    }
+    Ok(())
 }
 
 fn cancellable(migration: &Migration) -> Result<(), Problem> {

@@ -52,6 +52,24 @@ fn standing(scenario: &Scenario, node: NodeId) -> Standing {
 }
 
 #[test]
+fn a_node_that_did_not_hear_of_its_admission_comes_in_with_another_token() {
+    let mut scenario = Scenario::default();
+    scenario.fact(opened_by(A, 1, 2));
+    admit(&mut scenario, B);
+    let other = token("another");
+    scenario.fact(Entry::JoinTokenIssued { token: other, expires_at: u64::MAX });
+    let again = Entry::MemberAdmitted { node: B, token: other, address: "x".to_owned() };
+    scenario.fact(again.clone());
+    assert_eq!((standing(&scenario, B), scenario.state.join_tokens()[&other].used_by), (Standing::Admitted, Some(B)));
+    assert_eq!(scenario.apply(again), Answer::Unchanged);
+    let third = token("a third");
+    scenario.fact(Entry::JoinTokenIssued { token: third, expires_at: u64::MAX });
+    scenario.fact(opened_by(B, 1, 2));
+    let taken = scenario.apply(Entry::MemberAdmitted { node: B, token: third, address: "x".to_owned() });
+    assert_eq!(code(&taken), Some(Code::JoinRefused), "it is somebody now");
+}
+
+#[test]
 fn a_join_token_lets_one_node_in_once_and_only_in_time() {
     let mut scenario = Scenario::default();
     scenario.fact(opened_by(A, 1, 2));
