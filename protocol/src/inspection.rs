@@ -2,6 +2,8 @@
 //!
 //! In: nothing (plain types). Out: [`Inspection`], the input of `planner`. Not here: how it is found (the engine).
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +20,67 @@ pub const HIVE_NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 pub enum SourceFormat {
     /// Parquet.
     Parquet,
+    /// ORC.
+    Orc,
+    /// Avro's object container files.
+    Avro(AvroFormat),
     /// Delimited text as Hive's LazySimpleSerDe reads it.
     Text(TextFormat),
+    /// Quoted text as Hive's OpenCSVSerde reads it: all columns are strings.
+    OpenCsv(OpenCsvFormat),
+    /// One JSON object a line, as Hive's JsonSerDe reads it.
+    JsonLines(JsonLinesFormat),
+}
+
+impl SourceFormat {
+    /// Its name, in the generated script and in sentences.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Orc => "orc",
+            Self::Avro(_) => "avro",
+            Self::Text(_) => "text",
+            Self::OpenCsv(_) => "opencsv",
+            Self::JsonLines(_) => "json",
+        }
+    }
+}
+
+/// What a table's own schema adds to Avro files, which have theirs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AvroFormat {
+    /// Columns' values in files that lack them, as text, by the column's name; null for columns that are not here.
+    pub defaults: BTreeMap<String, String>,
+}
+
+/// The properties of OpenCSVSerde.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenCsvFormat {
+    /// Stands between fields.
+    pub separator: u8,
+    /// Stands around fields.
+    pub quote: u8,
+    /// Makes a quote or itself plain within quotes.
+    pub escape: u8,
+    /// Lines to skip at the start of each file.
+    pub skip_header_lines: u32,
+}
+
+impl Default for OpenCsvFormat {
+    fn default() -> Self {
+        Self { separator: b',', quote: b'"', escape: b'\\', skip_header_lines: 0 }
+    }
+}
+
+/// The properties of JsonSerDe.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JsonLinesFormat {
+    /// Lines to skip at the start of each file.
+    pub skip_header_lines: u32,
 }
 
 /// The properties of LazySimpleSerDe.

@@ -3,7 +3,7 @@
 //! In: the statement's location and options. Out: a table of the source's columns and two more: `_file`, the position of
 //! the file among all by path, and `_row`, the row's number in it. These break ties as the plan says.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +16,9 @@ use datafusion::error::Result;
 use datafusion::logical_expr::CreateExternalTable;
 use skein_protocol::data_plane::Failure;
 use skein_protocol::ids::{Generation, MigrationId, PolicyName, TableName};
-use skein_protocol::inspection::{DescribedBy, SourceColumn, SourceFormat, TextFormat};
+use skein_protocol::inspection::{
+    AvroFormat, DescribedBy, JsonLinesFormat, OpenCsvFormat, SourceColumn, SourceFormat, TextFormat,
+};
 use skein_protocol::plan::{
     BatchInput, PLAN_FORMAT, Plan, PlanSource, PlanTarget, PlannedChecks, Strategy, StrategyKind,
 };
@@ -103,7 +105,22 @@ fn source(location: &str, options: &Options<'_>) -> Result<PlanSource, String> {
     columns.extend(list("partition_columns", true)?);
     let format = match options.get("format") {
         Some("parquet") | None => SourceFormat::Parquet,
+        Some("orc") => SourceFormat::Orc,
+        Some("avro") => SourceFormat::Avro(AvroFormat { defaults: defaults(options)? }),
         Some("text") => SourceFormat::Text(text_format(options)?),
+        Some("opencsv") => {
+            let usual = OpenCsvFormat::default();
+            SourceFormat::OpenCsv(OpenCsvFormat {
+                separator: options.number("separator")?.unwrap_or(usual.separator),
+                quote: options.number("quote")?.unwrap_or(usual.quote),
+                escape: options.number("escape")?.unwrap_or(usual.escape),
+                skip_header_lines: options.number("skip_header_lines")?.unwrap_or(0),
+            })
+        }
+        Some("json") => {
+            let skip_header_lines = options.number("skip_header_lines")?.unwrap_or(0);
+            SourceFormat::JsonLines(JsonLinesFormat { skip_header_lines })
+        }
         Some(other) => return Err(format!("there is no format {other:?}")),
     };
     let path = Path::new(location);
@@ -119,6 +136,11 @@ fn source(location: &str, options: &Options<'_>) -> Result<PlanSource, String> {
         columns,
         files,
     })
+}
+
+fn defaults(options: &Options<'_>) -> Result<BTreeMap<String, String>, String> {
+    let text = options.get("defaults").filter(|text| !text.is_empty()).unwrap_or("{}");
+    serde_json::from_str(text).map_err(|error| format!("defaults are {text:?}: {error}"))
 }
 
 fn text_format(options: &Options<'_>) -> Result<TextFormat, String> {

@@ -12,7 +12,7 @@ use skein_protocol::inspection::{SourceColumn, SourceFile};
 
 use super::findings::Findings;
 use super::location::Roots;
-use super::{inspect, listing};
+use super::{described_partitions, listing, seen_files};
 
 /// Lists the files of the table in `folder`, sorted by path; rows are absent.
 ///
@@ -29,11 +29,11 @@ pub(crate) fn list_at(
     let mut findings = Findings::new(dataset);
     let columns = columns.iter().filter(|column| column.partition);
     let columns = columns.map(|column| (column.name.clone(), column.data_type.clone())).collect();
-    let partitions = inspect::partitions(None, columns, &mut findings);
+    let partitions = described_partitions::of_plan(None, columns, &mut findings);
     let listing = listing::list(&located, &roots, &partitions, &mut findings);
     let (problems, _) = findings.finish();
     match problems.into_iter().next() {
         Some(problem) => Err(Failure::permanent(problem)),
-        None => Ok(listing.files.iter().map(|found| inspect::source_file(found, None)).collect()),
+        None => Ok(listing.files.iter().map(|found| seen_files::source_file(found, None)).collect()),
     }
 }

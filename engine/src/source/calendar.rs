@@ -69,6 +69,24 @@ impl WriterCalendar {
         all(hive)
     }
 
+    /// What an Avro file's header tells of its writer, by the same reasoning.
+    pub(super) fn of_avro(keys: &[(String, String)]) -> Self {
+        let key = |name: &str| keys.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let julian = match (key("org.apache.spark.version"), key("writer.proleptic")) {
+            (Some(version), _) => {
+                numbers(version) < SPARK_PROLEPTIC || key("org.apache.spark.legacyDateTime").is_some()
+            }
+            (None, Some(proleptic)) => !proleptic.eq_ignore_ascii_case("true"),
+            (None, None) => true,
+        };
+        Self {
+            julian_dates: julian,
+            julian_timestamps: julian,
+            julian_int96: julian,
+            int96_zone: key("writer.time.zone").filter(|zone| !is_utc(zone)).map(str::to_owned),
+        }
+    }
+
     /// The zone to shift INT96 timestamps to; an error names a zone that is not known.
     pub(super) fn zone(&self) -> Result<Option<Tz>, String> {
         let Some(zone) = &self.int96_zone else { return Ok(None) };
@@ -212,6 +230,20 @@ mod tests {
         );
         assert_eq!(julian(Some("parquet-cpp-arrow version 14.0.0"), &[]), (false, false));
         assert_eq!(julian(Some("parquet-mr version 1.13 (build Trino)"), &[]), (false, false));
+    }
+
+    #[test]
+    fn avro_headers_tell_the_calendar_and_the_zone() {
+        let of = |pairs: &[(&str, &str)]| {
+            let keys: Vec<(String, String)> =
+                pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            WriterCalendar::of_avro(&keys)
+        };
+        assert!(of(&[]).julian_dates, "Hive before it said so");
+        assert!(!of(&[("org.apache.spark.version", "3.5.1")]).julian_dates);
+        assert!(of(&[("org.apache.spark.version", "3.5.1"), ("org.apache.spark.legacyDateTime", "")]).julian_int96);
+        let hive = of(&[("writer.proleptic", "true"), ("writer.time.zone", "Europe/Paris")]);
+        assert_eq!((hive.julian_int96, hive.int96_zone.as_deref()), (false, Some("Europe/Paris")));
     }
 
     #[test]

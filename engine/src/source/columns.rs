@@ -1,20 +1,22 @@
 //! A table's columns: described ones held against the files, or taken from the files where nothing describes them.
 //!
-//! In: descriptions, footers. Out: [`SourceColumn`]s; every difference as a problem or a note.
+//! In: descriptions, tails. Out: [`SourceColumn`]s; every difference as a problem or a note.
 //! Not here: the order of text files' columns (`column_order`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType as ArrowType, TimeUnit};
+use arrow::datatypes::DataType as ArrowType;
 use skein_protocol::inspection::SourceColumn;
 use skein_protocol::problem::Code;
 use skein_protocol::types::DataType;
 
-use super::calendar::WriterCalendar;
+use super::adapter::{Adapter, RowsContext};
 use super::description::DescribedColumn;
+use super::file_schema::{FileSchema, type_in_file};
 use super::findings::Findings;
-use super::parquet::{Adapter, FileSchema, Footer, RowsContext, type_in_file};
+use super::tails::{SelfTold, Tail};
+use super::writers;
 
 /// Types that Hive has and we do not.
 const UNSUPPORTED_TYPES: [&str; 8] = [
@@ -81,54 +83,50 @@ pub(super) fn report_ambiguous(columns: &[SourceColumn], findings: &mut Findings
     }
 }
 
-/// Files whose footers say the same of their columns and their writer.
-struct Alike<'a> {
-    footer: &'a Footer,
-    schema: FileSchema,
+/// Files that say the same of their columns and their writer.
+pub(super) struct Alike<'a> {
+    pub(super) tail: &'a Tail,
     /// Positions among the files.
-    files: Vec<usize>,
+    pub(super) files: Vec<usize>,
 }
 
-fn alike<'a>(footers: &'a [Footer], paths: &[&str], findings: &mut Findings) -> Vec<Alike<'a>> {
-    let mut groups: Vec<Alike<'a>> = Vec::new();
-    for (index, footer) in footers.iter().enumerate() {
-        let same = |group: &&mut Alike<'a>| {
-            let (known, schema) = (&group.footer.schema, &footer.schema);
-            (Arc::ptr_eq(known, schema) || known.root_schema() == schema.root_schema())
-                && group.footer.calendar == footer.calendar
+impl Alike<'_> {
+    pub(super) fn schema(&self) -> &FileSchema {
+        &self.tail.schema
+    }
+}
+
+fn alike(tails: &[Tail]) -> Vec<Alike<'_>> {
+    let mut groups: Vec<Alike<'_>> = Vec::new();
+    for (index, tail) in tails.iter().enumerate() {
+        let same = |group: &&mut Alike<'_>| {
+            (Arc::ptr_eq(&group.tail.schema, &tail.schema) || group.tail.schema == tail.schema)
+                && group.tail.calendar == tail.calendar
         };
-        if let Some(group) = groups.iter_mut().rev().find(same) {
-            group.files.push(index);
-            continue;
-        }
-        match FileSchema::of(&footer.schema) {
-            Ok(schema) => groups.push(Alike { footer, schema, files: vec![index] }),
-            Err(error) => findings.problem(
-                Code::TypeUnsupported,
-                format!("The columns of {:?} cannot be read", paths[index]),
-                error.to_string(),
-                "Rewrite the file with a current writer",
-            ),
+        match groups.iter_mut().rev().find(same) {
+            Some(group) => group.files.push(index),
+            None => groups.push(Alike { tail, files: vec![index] }),
         }
     }
     groups
 }
 
-/// Holds described columns against the files' footers.
+/// Holds described columns against what the files tell.
 pub(super) fn check(
+    format: SelfTold,
     columns: &[(String, DataType)],
     partition_keys: &[String],
-    footers: &[Footer],
+    tails: &[Tail],
     paths: &[&str],
     findings: &mut Findings,
 ) {
-    let groups = alike(footers, paths, findings);
+    let groups = alike(tails);
     let mut differences = Differences::default();
     for group in &groups {
         let first = paths[group.files[0]];
         let mut known = BTreeSet::new();
         for (name, data_type) in columns {
-            let positions = group.schema.positions(name);
+            let positions = group.schema().positions(name);
             known.extend(positions.iter().copied());
             match positions.as_slice() {
                 [] => differences.missing.entry(name.clone()).or_default().add(first, group.files.len()),
@@ -141,14 +139,14 @@ pub(super) fn check(
                 ),
             }
         }
-        for (position, field) in group.schema.fields.iter().enumerate() {
+        for (position, field) in group.schema().fields.iter().enumerate() {
             if !known.contains(&position) && !partition_keys.iter().any(|key| key.eq_ignore_ascii_case(field.name())) {
                 differences.extra.entry(field.name().clone()).or_default().add(first, group.files.len());
             }
         }
     }
-    differences.note(footers.len(), findings);
-    writers(&groups, columns, findings);
+    differences.note(tails.len(), findings);
+    writers::note(format, &groups, columns, findings);
 }
 
 fn check_column(
@@ -160,8 +158,8 @@ fn check_column(
     differences: &mut Differences,
     findings: &mut Findings,
 ) {
-    let field = &group.schema.fields[position];
-    let context = RowsContext { calendar: &group.footer.calendar, int96: group.schema.has_int96[position] };
+    let field = &group.schema().fields[position];
+    let context = RowsContext { calendar: &group.tail.calendar, int96: group.schema().has_int96[position] };
     match Adapter::plan(field.data_type(), data_type, &context) {
         Ok(_) => differences.inside(name, field.data_type(), data_type, first, group.files.len()),
         Err(why) => findings.problem(
@@ -177,17 +175,18 @@ fn check_column(
 }
 
 /// Columns of files, where nothing describes them; partition columns come from the folders.
-pub(super) fn from_footers(
+pub(super) fn from_tails(
+    format: SelfTold,
     partition_keys: &[String],
-    footers: &[Footer],
+    tails: &[Tail],
     paths: &[&str],
     findings: &mut Findings,
 ) -> Vec<(String, DataType)> {
-    let groups = alike(footers, paths, findings);
+    let groups = alike(tails);
     let mut columns: Vec<(String, DataType, &str)> = Vec::new();
     for group in &groups {
         let first = paths[group.files[0]];
-        for (position, field) in group.schema.fields.iter().enumerate() {
+        for (position, field) in group.schema().fields.iter().enumerate() {
             if partition_keys.iter().any(|key| key.eq_ignore_ascii_case(field.name())) {
                 findings.note(format!(
                     "Column {:?} is in the files and in the folders' names; the folders count.",
@@ -195,7 +194,7 @@ pub(super) fn from_footers(
                 ));
                 continue;
             }
-            if group.schema.positions(field.name()).first() != Some(&position) {
+            if group.schema().positions(field.name()).first() != Some(&position) {
                 findings.problem(
                     Code::ColumnAmbiguous,
                     format!("{first:?} has several columns called {:?}", field.name()),
@@ -218,12 +217,12 @@ pub(super) fn from_footers(
     let columns: Vec<(String, DataType)> = columns.into_iter().map(|(name, data_type, _)| (name, data_type)).collect();
     let mut differences = Differences::default();
     for group in &groups {
-        for (name, _) in columns.iter().filter(|(name, _)| group.schema.positions(name).is_empty()) {
+        for (name, _) in columns.iter().filter(|(name, _)| group.schema().positions(name).is_empty()) {
             differences.missing.entry(name.clone()).or_default().add(paths[group.files[0]], group.files.len());
         }
     }
-    differences.note(footers.len(), findings);
-    writers(&groups, &columns, findings);
+    differences.note(tails.len(), findings);
+    writers::note(format, &groups, &columns, findings);
     columns
 }
 
@@ -315,70 +314,6 @@ impl Differences {
                 seen.files, seen.first
             ));
         }
-    }
-}
-
-/// What has to be assumed of the files' writers.
-fn writers(groups: &[Alike<'_>], columns: &[(String, DataType)], findings: &mut Findings) {
-    let temporal: Vec<(&Alike<'_>, &str, usize)> = groups
-        .iter()
-        .flat_map(|group| {
-            columns
-                .iter()
-                .filter_map(move |(name, _)| Some((group, name.as_str(), *group.schema.positions(name).first()?)))
-        })
-        .collect();
-    let has = |wanted: &dyn Fn(&Alike<'_>, usize) -> bool| {
-        let names: BTreeSet<&str> =
-            temporal.iter().filter(|(group, _, position)| wanted(group, *position)).map(|(_, name, _)| *name).collect();
-        (!names.is_empty()).then(|| names.into_iter().collect::<Vec<_>>().join(", "))
-    };
-    let holds = |group: &Alike<'_>, position: usize, leaf: &dyn Fn(&ArrowType) -> bool| {
-        any_leaf(group.schema.fields[position].data_type(), leaf)
-    };
-    let is_timestamp = |leaf: &ArrowType| matches!(leaf, ArrowType::Timestamp(..));
-    let is_nanos = |leaf: &ArrowType| matches!(leaf, ArrowType::Timestamp(TimeUnit::Nanosecond, _));
-    if let Some(names) = has(&|group, position| group.schema.has_int96[position] || holds(group, position, &is_nanos)) {
-        findings.note(format!("Timestamps are kept to the microsecond; the files could hold nanoseconds ({names})."));
-    }
-    let in_utc = |group: &Alike<'_>, position: usize| {
-        holds(group, position, &is_timestamp) && group.footer.calendar.int96_zone.is_none()
-    };
-    if let Some(names) = has(&in_utc) {
-        findings.note(format!(
-            "Timestamps in Parquet carry no zone; they are read as the wall clock of a writer in UTC ({names})."
-        ));
-    }
-    for group in groups {
-        if let Some(zone) = &group.footer.calendar.int96_zone
-            && columns
-                .iter()
-                .any(|(name, _)| group.schema.positions(name).iter().any(|position| group.schema.has_int96[*position]))
-        {
-            findings.note(format!(
-                "INT96 timestamps are read as the wall clock in {zone}, as their writer noted in the files."
-            ));
-        }
-    }
-    let julian = |group: &Alike<'_>, position: usize| {
-        let calendar: &WriterCalendar = &group.footer.calendar;
-        let int96 = group.schema.has_int96[position];
-        (calendar.julian_dates && holds(group, position, &|leaf| matches!(leaf, ArrowType::Date32)))
-            || (holds(group, position, &is_timestamp)
-                && if int96 { calendar.julian_int96 } else { calendar.julian_timestamps })
-    };
-    if let Some(names) = has(&julian) {
-        findings.note(format!(
-            "By their footers the files' writers counted days before 1582-10-15 in the Julian calendar; such days keep their labels ({names})."
-        ));
-    }
-}
-
-fn any_leaf(data_type: &ArrowType, wanted: &dyn Fn(&ArrowType) -> bool) -> bool {
-    match data_type {
-        ArrowType::List(element) | ArrowType::Map(element, _) => any_leaf(element.data_type(), wanted),
-        ArrowType::Struct(fields) => fields.iter().any(|field| any_leaf(field.data_type(), wanted)),
-        leaf => wanted(leaf),
     }
 }
 

@@ -7,15 +7,13 @@ use parquet::schema::types::SchemaDescriptor;
 use skein_protocol::ids::TableName;
 use skein_protocol::problem::Problem;
 
+use super::super::calendar::WriterCalendar;
 use super::*;
 
-fn footer(fields: &str) -> Footer {
+fn footer(fields: &str) -> Tail {
     let message = parse_message_type(&format!("message m {{ {fields} }}")).unwrap();
-    Footer {
-        row_groups: vec![1],
-        schema: Arc::new(SchemaDescriptor::new(Arc::new(message))),
-        calendar: WriterCalendar::of(Some("parquet-rs"), None),
-    }
+    let schema = FileSchema::of(&SchemaDescriptor::new(Arc::new(message))).unwrap();
+    Tail::of_groups(vec![1], Arc::new(schema), WriterCalendar::of(Some("parquet-rs"), None))
 }
 
 fn described(text: &str) -> Vec<(String, DataType)> {
@@ -27,19 +25,19 @@ fn described(text: &str) -> Vec<(String, DataType)> {
 }
 
 fn against(columns: &str, files: &[&str]) -> (Vec<Problem>, Vec<String>) {
-    let footers: Vec<Footer> = files.iter().map(|fields| footer(fields)).collect();
+    let footers: Vec<Tail> = files.iter().map(|fields| footer(fields)).collect();
     let paths: Vec<String> = (0..files.len()).map(|index| format!("f{index}")).collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let mut findings = Findings::new(&TableName::new("d", "t"));
-    check(&described(columns), &["dt".to_owned()], &footers, &paths, &mut findings);
+    check(SelfTold::Parquet, &described(columns), &["dt".to_owned()], &footers, &paths, &mut findings);
     findings.finish()
 }
 
 fn learnt(files: &[&str]) -> (Vec<(String, DataType)>, Vec<Problem>) {
-    let footers: Vec<Footer> = files.iter().map(|fields| footer(fields)).collect();
+    let footers: Vec<Tail> = files.iter().map(|fields| footer(fields)).collect();
     let paths = ["f0", "f1", "f2"];
     let mut findings = Findings::new(&TableName::new("d", "t"));
-    let columns = from_footers(&["dt".to_owned()], &footers, &paths[..files.len()], &mut findings);
+    let columns = from_tails(SelfTold::Parquet, &["dt".to_owned()], &footers, &paths[..files.len()], &mut findings);
     (columns, findings.finish().0)
 }
 
@@ -112,7 +110,7 @@ fn what_is_assumed_of_writers_is_said() {
     let mut old = footer("optional int96 ts; optional int32 dd (DATE);");
     old.calendar = WriterCalendar::of(Some("parquet-mr version 1.6"), None);
     let mut findings = Findings::new(&TableName::new("d", "t"));
-    check(&described("ts timestamp|dd date"), &[], &[old], &["f"], &mut findings);
+    check(SelfTold::Parquet, &described("ts timestamp|dd date"), &[], &[old], &["f"], &mut findings);
     let notes = findings.finish().1;
     for word in ["microsecond", "UTC", "Julian"] {
         assert!(notes.iter().any(|note| note.contains(word)), "{word}: {notes:?}");

@@ -1,4 +1,5 @@
-//! Which format a table's files have: by its description, else by the files' first bytes. Never by names' endings.
+//! Which format a table's files have: by its description, else by the files' first bytes. Names' endings
+//! count for text that is packed with a codec without first bytes of its own, and nowhere else.
 //!
 //! In: SerDe and input format classes, first bytes. Out: [`Format`] or the name of what is not supported.
 
@@ -7,6 +8,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::description::TableDescription;
+use super::tails::SelfTold;
 
 /// First bytes that are read of a file to know its format.
 const MAGIC_BYTES: usize = 8;
@@ -14,10 +16,14 @@ const MAGIC_BYTES: usize = 8;
 /// A format by the description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Parquet.
-    Parquet,
+    /// Parquet, ORC or Avro.
+    SelfTold(SelfTold),
     /// Delimited text, LazySimpleSerDe.
     Text,
+    /// Quoted text, OpenCSVSerde.
+    OpenCsv,
+    /// A JSON object a line, JsonSerDe.
+    JsonLines,
     /// Anything else, by its name.
     Other(String),
 }
@@ -28,17 +34,22 @@ pub(super) fn described(table: &TableDescription) -> Option<Format> {
         |class: &Option<String>| class.as_deref().map(|class| class.rsplit('.').next().unwrap_or(class).to_owned());
     let (serde, input) = (last(&table.serde), last(&table.input_format));
     let input_text = input.as_deref().is_none_or(|input| matches!(input, "TextInputFormat"));
+    // An input format decides how bytes become records, so it comes before the SerDe, but for the columnar ones.
     Some(match (serde.as_deref(), input.as_deref()) {
         (None, None) => return None,
-        (Some("ParquetHiveSerDe"), _) => Format::Parquet,
-        (None, Some(input)) if input.contains("Parquet") => Format::Parquet,
+        (Some("ParquetHiveSerDe"), _) => Format::SelfTold(SelfTold::Parquet),
+        (None, Some(input)) if input.contains("Parquet") => Format::SelfTold(SelfTold::Parquet),
+        (Some("OrcSerde"), Some("OrcInputFormat") | None) | (None, Some("OrcInputFormat")) => {
+            Format::SelfTold(SelfTold::Orc)
+        }
+        (Some("AvroSerDe"), Some("AvroContainerInputFormat") | None) | (None, Some("AvroContainerInputFormat")) => {
+            Format::SelfTold(SelfTold::Avro)
+        }
         (Some("LazySimpleSerDe") | None, _) if input_text => Format::Text,
-        (_, Some(input)) if input.contains("Orc") => Format::Other("ORC".to_owned()),
-        (_, Some(input)) if input.contains("Avro") => Format::Other("Avro".to_owned()),
+        (Some("OpenCSVSerde"), _) if input_text => Format::OpenCsv,
+        (Some("JsonSerDe"), _) if input_text => Format::JsonLines,
         (_, Some(input)) if input.contains("RCFile") => Format::Other("RCFile".to_owned()),
         (_, Some(input)) if input.contains("SequenceFile") => Format::Other("SequenceFile".to_owned()),
-        (Some("OrcSerde"), _) => Format::Other("ORC".to_owned()),
-        (Some("AvroSerDe"), _) => Format::Other("Avro".to_owned()),
         (Some(serde), _) => Format::Other(serde.to_owned()),
         (None, Some(input)) => Format::Other(input.to_owned()),
     })
@@ -47,53 +58,89 @@ pub(super) fn described(table: &TableDescription) -> Option<Format> {
 /// What a file's first bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Magic {
-    /// Parquet.
-    Parquet,
-    /// gzip: text may be packed so.
-    Gzip,
+    /// Parquet, ORC or Avro.
+    SelfTold(SelfTold),
+    /// A codec that text may be packed with.
+    Packed(Packing),
     /// A format that is not supported, by its name.
     Other(&'static str),
     /// No known first bytes: text, or anything else.
     Unknown,
 }
 
+/// How a text file is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// gzip, of any number of members.
+    Gzip,
+    /// bzip2, of any number of streams.
+    Bzip2,
+    /// Zstandard, of any number of frames.
+    Zstd,
+    /// zlib's format, which Hadoop calls deflate.
+    Deflate,
+    /// Snappy in Hadoop's blocks.
+    Snappy,
+    /// LZ4 in Hadoop's blocks.
+    Lz4,
+}
+
 /// The first bytes' meaning of the file at `path`.
 pub(super) fn magic_of(path: &Path) -> io::Result<Magic> {
+    Ok(magic(&first_bytes(&mut File::open(path)?)?))
+}
+
+/// How the text file at `path`, called `name`, is packed.
+pub(super) fn packing_of(path: &Path, name: &str) -> io::Result<Result<Option<Packing>, &'static str>> {
+    Ok(packing(name, &first_bytes(&mut File::open(path)?)?))
+}
+
+/// The first bytes of `file`, which is read on behind them.
+pub(super) fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
     let mut first = Vec::with_capacity(MAGIC_BYTES);
-    File::open(path)?.take(MAGIC_BYTES as u64).read_to_end(&mut first)?;
-    Ok(magic(&first))
+    file.take(MAGIC_BYTES as u64).read_to_end(&mut first)?;
+    Ok(first)
 }
 
 /// The meaning of a file's first bytes.
 pub(super) fn magic(first: &[u8]) -> Magic {
-    let others: [(&[u8], &str); 12] = [
-        (b"PARE", "encrypted Parquet"),
-        (b"ORC", "ORC"),
-        (b"Obj\x01", "Avro"),
-        (b"SEQ", "SequenceFile"),
-        (b"RCF", "RCFile"),
-        (b"ARROW1", "Arrow IPC"),
-        (b"BZh", "bzip2"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
-        (b"\xfd7zXZ", "xz"),
-        (b"\x04\x22\x4d\x18", "lz4"),
-        (b"\x89LZO", "lzo"),
-        (b"PK\x03\x04", "zip"),
+    let known: [(&[u8], Magic); 14] = [
+        (b"PAR1", Magic::SelfTold(SelfTold::Parquet)),
+        (b"ORC", Magic::SelfTold(SelfTold::Orc)),
+        (b"Obj\x01", Magic::SelfTold(SelfTold::Avro)),
+        (b"\x1f\x8b", Magic::Packed(Packing::Gzip)),
+        (b"\x28\xb5\x2f\xfd", Magic::Packed(Packing::Zstd)),
+        (b"PARE", Magic::Other("encrypted Parquet")),
+        (b"SEQ", Magic::Other("SequenceFile")),
+        (b"RCF", Magic::Other("RCFile")),
+        (b"ARROW1", Magic::Other("Arrow IPC")),
+        (b"\xfd7zXZ", Magic::Other("xz")),
+        (b"\x04\x22\x4d\x18", Magic::Other("an lz4 frame")),
+        (b"\x89LZO", Magic::Other("lzo")),
+        (b"PK\x03\x04", Magic::Other("zip")),
+        (b"\xff\x06\x00\x00sN", Magic::Other("framed snappy")),
     ];
-    if first.starts_with(b"PAR1") {
-        Magic::Parquet
-    } else if first.starts_with(b"\x1f\x8b") {
-        Magic::Gzip
-    } else {
-        others.iter().find(|(magic, _)| first.starts_with(magic)).map_or(Magic::Unknown, |(_, name)| Magic::Other(name))
+    // Text may well begin with three letters, so that the first block's mark is asked for, too, or that of the end.
+    if first.starts_with(b"BZh") && first.get(4..MAGIC_BYTES).is_some_and(|mark| mark == b"1AY&" || mark == b"\x17rE8")
+    {
+        return Magic::Packed(Packing::Bzip2);
     }
+    known.iter().find(|(magic, _)| first.starts_with(magic)).map_or(Magic::Unknown, |(_, meaning)| *meaning)
 }
 
-/// The compression of a text file whose codec has no first bytes of its own, so that only Hadoop's ending tells.
-pub(super) fn nameless_codec(path: &str) -> Option<&'static str> {
-    [(".snappy", "Hadoop snappy"), (".deflate", "deflate"), (".lzo_deflate", "lzo"), (".lz4", "Hadoop lz4")]
-        .into_iter()
-        .find_map(|(ending, name)| path.ends_with(ending).then_some(name))
+/// How the text file called `path` is packed, if it is; an error is the name of what cannot be read.
+///
+/// Hadoop goes by the names' endings. First bytes come before, because a file that was renamed is still packed.
+pub(super) fn packing(path: &str, first: &[u8]) -> Result<Option<Packing>, &'static str> {
+    let by_name: [(&str, Packing); 3] =
+        [(".snappy", Packing::Snappy), (".deflate", Packing::Deflate), (".lz4", Packing::Lz4)];
+    match magic(first) {
+        Magic::Packed(packing) => Ok(Some(packing)),
+        Magic::SelfTold(format) => Err(format.name()),
+        Magic::Other(name) => Err(name),
+        Magic::Unknown if path.ends_with(".lzo_deflate") => Err("lzo"),
+        Magic::Unknown => Ok(by_name.iter().find(|(ending, _)| path.ends_with(ending)).map(|(_, packing)| *packing)),
+    }
 }
 
 #[cfg(test)]
@@ -107,7 +154,7 @@ mod tests {
             (
                 format!("{hive}.ql.io.parquet.serde.ParquetHiveSerDe"),
                 format!("{hive}.ql.io.parquet.MapredParquetInputFormat"),
-                Format::Parquet,
+                Format::SelfTold(SelfTold::Parquet),
             ),
             (
                 format!("{hive}.serde2.lazy.LazySimpleSerDe"),
@@ -122,17 +169,17 @@ mod tests {
             (
                 format!("{hive}.ql.io.orc.OrcSerde"),
                 format!("{hive}.ql.io.orc.OrcInputFormat"),
-                Format::Other("ORC".to_owned()),
+                Format::SelfTold(SelfTold::Orc),
             ),
             (
                 format!("{hive}.serde2.avro.AvroSerDe"),
                 format!("{hive}.ql.io.avro.AvroContainerInputFormat"),
-                Format::Other("Avro".to_owned()),
+                Format::SelfTold(SelfTold::Avro),
             ),
             (
                 format!("{hive}.serde2.OpenCSVSerde"),
                 "org.apache.hadoop.mapred.TextInputFormat".to_owned(),
-                Format::Other("OpenCSVSerde".to_owned()),
+                Format::OpenCsv,
             ),
             (
                 format!("{hive}.serde2.RegexSerDe"),
@@ -155,12 +202,16 @@ mod tests {
 
     #[test]
     fn first_bytes_tell_formats_apart() {
-        assert_eq!(magic(b"PAR1\x15\x04"), Magic::Parquet);
-        assert_eq!(magic(b"\x1f\x8b\x08"), Magic::Gzip);
-        assert_eq!(magic(b"ORC\n"), Magic::Other("ORC"));
+        assert_eq!(magic(b"PAR1\x15\x04"), Magic::SelfTold(SelfTold::Parquet));
+        assert_eq!(magic(b"\x1f\x8b\x08"), Magic::Packed(Packing::Gzip));
+        assert_eq!(magic(b"ORC\n"), Magic::SelfTold(SelfTold::Orc));
+        assert_eq!(magic(b"SEQ\x06"), Magic::Other("SequenceFile"));
         assert_eq!(magic(b"0,1,2"), Magic::Unknown);
         assert_eq!(magic(b""), Magic::Unknown);
-        assert_eq!(nameless_codec("a/part-0.snappy"), Some("Hadoop snappy"));
-        assert_eq!(nameless_codec("part-0.csv"), None);
+        assert_eq!(packing("a/part-0.snappy", b"\0\0\x01\0"), Ok(Some(Packing::Snappy)));
+        assert_eq!(packing("a/renamed", b"BZh91AY&"), Ok(Some(Packing::Bzip2)));
+        assert_eq!(packing("part-0.csv", b"1,2"), Ok(None));
+        assert_eq!(packing("part-0.lzo_deflate", b"\0"), Err("lzo"));
+        assert_eq!(packing("part-0.csv", b"PAR1"), Err("Parquet"));
     }
 }

@@ -1,28 +1,26 @@
 //! Looks at one table: location, format, columns, files.
 //!
 //! In: a connection, a table's name. Out: [`Seen`], and everything that matters as problems and notes.
-//! Not here: each of these steps (`location`, `format`, `columns`, `column_order`, `listing`).
-
-use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
+//! Not here: each of these steps (`location`, `format`, `columns`, `inspect_text`, `listing`, `seen_files`).
 
 use skein_protocol::ids::TableName;
-use skein_protocol::inspection::{DescribedBy, SourceColumn, SourceFile, SourceFormat};
+use skein_protocol::inspection::{AvroFormat, DescribedBy, SourceColumn, SourceFile, SourceFormat};
 use skein_protocol::problem::Code;
 use skein_protocol::types::DataType;
 
 use super::HiveSource;
-use super::column_order::{self, Sample};
 use super::columns;
-use super::description::{DescribedColumn, Description, TableDescription};
+use super::described_partitions;
+use super::description::{Description, TableDescription};
 use super::findings::Findings;
 use super::format::{self, Format, Magic};
-use super::listing::{self, Found, Listing, Partitions};
-use super::location::{Located, Roots, unreadable};
-use super::parquet::{Footer, FooterError, footers};
-use super::partitions;
-use super::properties;
+use super::inspect_text::Lines;
+use super::listing::{self, Listing, Partitions};
+use super::location::{Located, Roots};
+use super::partitions::is_valid;
+use super::properties::avro_defaults;
+use super::seen_files::{Tails, first_magic};
+use super::tails::SelfTold;
 
 /// What an inspection saw, apart from problems and notes.
 pub(super) struct Seen {
@@ -83,7 +81,7 @@ impl Look<'_> {
         };
         seen.location = located.path.display().to_string();
         let file_columns = columns::typed(&table.columns.columns, findings);
-        let partition_columns = columns::typed(&ordered_keys(table, &located), findings);
+        let partition_columns = columns::typed(&described_partitions::ordered_keys(table, &located), findings);
         if findings.prevented() || !self.has_folder(table, &located, findings) {
             return;
         }
@@ -95,7 +93,7 @@ impl Look<'_> {
                 "Describe its columns",
             );
         }
-        let partitions = partitions_of(table, partition_columns.clone(), findings);
+        let partitions = described_partitions::of_description(table, partition_columns.clone(), findings);
         let listing = listing::list(&located, &self.roots, &partitions, findings);
         if table.buckets > 0 {
             findings.note(format!(
@@ -103,28 +101,64 @@ impl Look<'_> {
                 table.buckets
             ));
         }
-        let text = match named {
-            Some(Format::Text) => true,
-            Some(_) => false,
+        let format = match named {
+            Some(format) => format,
             None => match first_magic(&listing, findings) {
                 Some(Magic::Other(name)) => return unsupported(name, "its files' first bytes say so", findings),
-                Some(Magic::Parquet) | None => false,
-                Some(Magic::Gzip | Magic::Unknown) => true,
+                Some(Magic::SelfTold(format)) => Format::SelfTold(format),
+                None => Format::SelfTold(SelfTold::Parquet),
+                Some(Magic::Packed(_) | Magic::Unknown) => Format::Text,
             },
         };
         let keys: Vec<String> = partition_columns.iter().map(|(name, _)| name.clone()).collect();
-        let file_columns = if text {
-            self.text(table, file_columns, &listing, seen, findings)
-        } else {
-            let footers = read_footers(&listing, findings);
-            columns::check(&file_columns, &keys, &footers.known, &footers.paths(&listing), findings);
-            seen.format = Some(SourceFormat::Parquet);
-            seen.files = files(&listing, &footers);
-            Some(file_columns)
+        let file_columns = match format {
+            Format::SelfTold(format) => self.self_told(format, table, file_columns, &keys, &listing, seen, findings),
+            Format::Text => self.text(Lines::Delimited, table, file_columns, &listing, seen, findings),
+            Format::OpenCsv => self.text(Lines::OpenCsv, table, file_columns, &listing, seen, findings),
+            Format::JsonLines => self.text(Lines::Json, table, file_columns, &listing, seen, findings),
+            Format::Other(name) => return unsupported(&name, "the table description says so", findings),
         };
         if let Some(file_columns) = file_columns {
             seen.columns = with_partitions(file_columns, partition_columns);
         }
+    }
+
+    /// Fills in what files tell that name their columns.
+    #[expect(clippy::too_many_arguments, reason = "one step of the look, cut out for its length")]
+    fn self_told(
+        &self,
+        format: SelfTold,
+        table: &TableDescription,
+        columns: Vec<(String, DataType)>,
+        keys: &[String],
+        listing: &Listing,
+        seen: &mut Seen,
+        findings: &mut Findings,
+    ) -> Option<Vec<(String, DataType)>> {
+        let mut tails = Tails::read(format, listing, findings);
+        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        if format == SelfTold::Orc && tails.name_by_position(&names) {
+            if !table.columns.ordered {
+                findings.problem(
+                    Code::DescriptionInvalid,
+                    "The order of the columns is not known: the description has sorted their names",
+                    "some files do not name their columns, so that only their order tells which is which",
+                    "Describe the columns as a list of {\"name\", \"type\"} in the order of the table's definition",
+                );
+                return None;
+            }
+            findings
+                .note("Some files do not name their columns; there the columns are taken in the description's order.");
+        }
+        let paths = tails.paths(listing);
+        columns::check(format, &columns, keys, &tails.known, &paths, findings);
+        seen.format = Some(match format {
+            SelfTold::Parquet => SourceFormat::Parquet,
+            SelfTold::Orc => SourceFormat::Orc,
+            SelfTold::Avro => SourceFormat::Avro(avro_format(table, &columns, &tails, findings)?),
+        });
+        seen.files = tails.files(listing);
+        Some(columns)
     }
 
     /// Whether to go on without a folder: Hive shows an empty table then, unless partitions say that data is missing.
@@ -149,76 +183,6 @@ impl Look<'_> {
         true
     }
 
-    /// Fills in what text files tell; the columns in the order of the text's fields.
-    fn text(
-        &self,
-        table: &TableDescription,
-        columns: Vec<(String, DataType)>,
-        listing: &Listing,
-        seen: &mut Seen,
-        findings: &mut Findings,
-    ) -> Option<Vec<(String, DataType)>> {
-        let settings = match properties::text_format(&table.properties) {
-            Ok(settings) => settings,
-            Err(why) => {
-                findings.problem(
-                    Code::FormatUnsupported,
-                    "The text's format is not supported",
-                    why,
-                    "Copy the table to a plain one in Hive first",
-                );
-                return None;
-            }
-        };
-        for found in &listing.files {
-            check_text(found, findings);
-        }
-        if findings.prevented() {
-            return None;
-        }
-        let columns =
-            if table.columns.ordered { columns } else { self.in_order(columns, &settings, listing, findings)? };
-        seen.files = listing.files.iter().map(|found| source_file(found, None)).collect();
-        seen.format = Some(SourceFormat::Text(settings));
-        Some(columns)
-    }
-
-    fn in_order(
-        &self,
-        columns: Vec<(String, DataType)>,
-        settings: &skein_protocol::inspection::TextFormat,
-        listing: &Listing,
-        findings: &mut Findings,
-    ) -> Option<Vec<(String, DataType)>> {
-        let paths: Vec<&Path> = listing.files.iter().map(|found| found.path.as_path()).collect();
-        let sample = match Sample::take(&paths, &columns, settings) {
-            Ok(sample) => sample,
-            Err(problem) => {
-                findings.add(problem);
-                return None;
-            }
-        };
-        let folder = self.source.description_folder();
-        let hints = self
-            .description
-            .map(|description| column_order::hints(self.dataset, &columns, &sample, description, &folder, &self.roots));
-        match column_order::choose(&columns, &sample, &hints.unwrap_or_default()) {
-            Ok(found) => {
-                findings.note(found.note);
-                Some(found.order.into_iter().map(|column| columns[column].clone()).collect())
-            }
-            Err(why) => {
-                findings.problem(
-                    Code::DescriptionInvalid,
-                    "The order of the text's columns is not known: the description has sorted their names",
-                    why,
-                    "Describe the columns as a list of {\"name\", \"type\"} in the order of the table's definition",
-                );
-                None
-            }
-        }
-    }
-
     fn at_folder(&self, seen: &mut Seen, findings: &mut Findings) {
         let located = match self.source.locate(self.dataset, None, &self.roots) {
             Ok(located) => located,
@@ -226,11 +190,11 @@ impl Look<'_> {
         };
         seen.location = located.path.display().to_string();
         let listing = listing::list(&located, &self.roots, &Partitions::FromFolders, findings);
-        match first_magic(&listing, findings) {
-            Some(Magic::Parquet) => {}
+        let format = match first_magic(&listing, findings) {
+            Some(Magic::SelfTold(format)) => format,
             Some(Magic::Other(name)) => return unsupported(name, "its files' first bytes say so", findings),
-            Some(Magic::Gzip | Magic::Unknown) => {
-                let why = "its files are not Parquet, and text does not tell its columns";
+            Some(Magic::Packed(_) | Magic::Unknown) => {
+                let why = "its files are no Parquet, ORC or Avro, and text does not tell its columns";
                 return findings.problem(
                     Code::NoSchema,
                     "Nothing describes the table's columns",
@@ -248,87 +212,21 @@ impl Look<'_> {
                     "Describe the table, or leave it out",
                 );
             }
-        }
-        let footers = read_footers(&listing, findings);
-        let columns = columns::from_footers(&listing.keys, &footers.known, &footers.paths(&listing), findings);
-        findings.note("Nothing describes the table: its columns were learnt from the files' footers, and partition columns are strings.");
+        };
+        let tails = Tails::read(format, &listing, findings);
+        let columns = columns::from_tails(format, &listing.keys, &tails.known, &tails.paths(&listing), findings);
+        findings.note(
+            "Nothing describes the table: its columns were learnt from the files, and partition columns are strings.",
+        );
         let keys = listing.keys.iter().map(|key| (key.clone(), DataType::String)).collect();
-        seen.format = Some(SourceFormat::Parquet);
-        seen.files = files(&listing, &footers);
+        seen.format = Some(match format {
+            SelfTold::Parquet => SourceFormat::Parquet,
+            SelfTold::Orc => SourceFormat::Orc,
+            SelfTold::Avro => SourceFormat::Avro(AvroFormat::default()),
+        });
+        seen.files = tails.files(&listing);
         seen.columns = with_partitions(columns, keys);
     }
-}
-
-/// What is known of the partitions of a planned table.
-pub(super) fn partitions(
-    described: Option<&TableDescription>,
-    columns: Vec<(String, DataType)>,
-    findings: &mut Findings,
-) -> Partitions {
-    match described {
-        Some(table) => partitions_of(table, columns, findings),
-        None => Partitions::Described { columns, known: None },
-    }
-}
-
-fn partitions_of(table: &TableDescription, columns: Vec<(String, DataType)>, findings: &mut Findings) -> Partitions {
-    let Some(texts) = table.partitions.as_ref().filter(|_| !columns.is_empty()) else {
-        return Partitions::Described { columns, known: None };
-    };
-    let mut known = HashSet::with_capacity(texts.len());
-    for text in texts {
-        let levels = partitions::specification(text).and_then(|levels| {
-            let same = levels.len() == columns.len()
-                && levels.iter().zip(&columns).all(|(level, (name, _))| level.key.eq_ignore_ascii_case(name));
-            if same { Ok(levels) } else { Err(format!("{text:?} does not name the partition columns in their order")) }
-        });
-        match levels {
-            Ok(levels) => drop(known.insert(levels.into_iter().map(|level| level.value).collect())),
-            Err(why) => findings.problem(
-                Code::DescriptionInvalid,
-                "A described partition is not readable",
-                why,
-                "Correct the table description",
-            ),
-        }
-    }
-    Partitions::Described { columns, known: Some(known) }
-}
-
-/// The partition columns in the order of the folders, where the description's own order tells nothing.
-fn ordered_keys(table: &TableDescription, located: &Located) -> Vec<DescribedColumn> {
-    let columns = &table.partition_columns.columns;
-    if table.partition_columns.ordered {
-        return columns.clone();
-    }
-    let described = table.partitions.iter().flatten().next();
-    let keys: Vec<String> = match described.and_then(|text| partitions::specification(text).ok()) {
-        Some(levels) => levels.into_iter().map(|level| level.key).collect(),
-        None => keys_on_disk(&located.path, columns.len()),
-    };
-    let in_order: Vec<DescribedColumn> = keys
-        .iter()
-        .filter_map(|key| columns.iter().find(|column| column.name.eq_ignore_ascii_case(key)))
-        .cloned()
-        .collect();
-    // If they do not fit, the walk over the folders says where.
-    if in_order.len() == columns.len() && keys.len() == columns.len() { in_order } else { columns.clone() }
-}
-
-fn keys_on_disk(folder: &Path, most: usize) -> Vec<String> {
-    let mut keys = Vec::new();
-    let mut folder = folder.to_owned();
-    while keys.len() < most {
-        let Ok(entries) = fs::read_dir(&folder) else { return keys };
-        let next = entries.flatten().find_map(|entry| {
-            let key_value = partitions::key_value(entry.file_name().to_str()?)?.ok()?;
-            entry.path().is_dir().then(|| (key_value.key, entry.path()))
-        });
-        let Some((key, path)) = next else { return keys };
-        keys.push(key);
-        folder = path;
-    }
-    keys
 }
 
 fn with_partitions(columns: Vec<(String, DataType)>, partitions: Vec<(String, DataType)>) -> Vec<SourceColumn> {
@@ -340,103 +238,57 @@ fn unsupported(name: &str, why: &str, findings: &mut Findings) {
     findings.problem(
         Code::FormatUnsupported,
         format!("The table's format is {name}"),
-        format!("{why}; Parquet and delimited text (LazySimpleSerDe) can be migrated"),
+        format!(
+            "{why}; Parquet, ORC, Avro, delimited text (LazySimpleSerDe), OpenCSVSerde and JsonSerDe can be migrated"
+        ),
         "Copy the table to Parquet in Hive first, or leave it out",
     );
 }
 
-fn first_magic(listing: &Listing, findings: &mut Findings) -> Option<Magic> {
-    let first = listing.files.first()?;
-    match format::magic_of(&first.path) {
-        Ok(magic) => Some(magic),
-        Err(error) => {
-            findings.add(unreadable(&first.path, &error));
-            None
+/// What the table's own Avro schema says of columns that files lack.
+fn avro_format(
+    table: &TableDescription,
+    columns: &[(String, DataType)],
+    tails: &Tails,
+    findings: &mut Findings,
+) -> Option<AvroFormat> {
+    let known = match avro_defaults(&table.properties) {
+        Ok(known) => known,
+        Err(why) => {
+            findings.problem(
+                Code::DescriptionInvalid,
+                "The table's Avro schema cannot be read",
+                why,
+                "Correct avro.schema.literal in the table description",
+            );
+            return None;
         }
-    }
-}
-
-fn check_text(found: &Found, findings: &mut Findings) {
-    let other = match format::magic_of(&found.path) {
-        Ok(Magic::Gzip) => return,
-        Ok(Magic::Unknown) => format::nameless_codec(&found.relative),
-        Ok(Magic::Parquet) => Some("Parquet"),
-        Ok(Magic::Other(name)) => Some(name),
-        Err(error) => return findings.add(unreadable(&found.path, &error)),
     };
-    if let Some(name) = other {
-        findings.problem(
-            Code::FormatUnsupported,
-            format!("{:?} holds {name}", found.relative),
-            "the table is described as text; text may be plain or packed with gzip",
-            "Rewrite the table in Hive without this compression, or correct its description",
-        );
-    }
-}
-
-/// Footers of a table's files; those that could not be read are problems.
-struct Footers {
-    known: Vec<Footer>,
-    /// Position among the listed files, for each known footer.
-    of: Vec<usize>,
-}
-
-impl Footers {
-    fn paths<'a>(&self, listing: &'a Listing) -> Vec<&'a str> {
-        self.of.iter().map(|file| listing.files[*file].relative.as_str()).collect()
-    }
-}
-
-fn read_footers(listing: &Listing, findings: &mut Findings) -> Footers {
-    let paths: Vec<&Path> = listing.files.iter().map(|found| found.path.as_path()).collect();
-    let mut all = Footers { known: Vec::with_capacity(paths.len()), of: Vec::with_capacity(paths.len()) };
-    for (index, footer) in footers(&paths).into_iter().enumerate() {
-        match footer {
-            Ok(footer) => {
-                all.known.push(footer);
-                all.of.push(index);
+    let mut format = AvroFormat::default();
+    for (name, data_type) in columns {
+        if tails.known.iter().all(|tail| !tail.schema.positions(name).is_empty()) {
+            continue;
+        }
+        match known.as_ref().map(|known| known.get(&name.to_lowercase())) {
+            // The schema lies elsewhere, so nobody knows whether null is right.
+            None => findings.problem(
+                Code::SchemaConflict,
+                format!("Column {name:?} is missing in some files, and its default is not known"),
+                "the table's schema lies under avro.schema.url",
+                "Describe the schema itself as avro.schema.literal",
+            ),
+            Some(None) => {}
+            Some(Some(Some(text))) if is_valid(Some(text), data_type) => {
+                findings.note(format!("Files that lack column {name:?} have its default {text:?} there."));
+                format.defaults.insert(name.clone(), text.clone());
             }
-            Err(FooterError::Io(error)) => findings.add(unreadable(paths[index], &error)),
-            Err(FooterError::Damaged(why)) => damaged(&listing.files[index], why, findings),
+            Some(Some(_)) => findings.problem(
+                Code::TypeUnsupported,
+                format!("The default of column {name:?} cannot be used"),
+                format!("the table's Avro schema has a default that is no plain {data_type}"),
+                "Rewrite the table in Hive, so that all files have the column",
+            ),
         }
     }
-    all
-}
-
-fn damaged(found: &Found, why: String, findings: &mut Findings) {
-    match format::magic_of(&found.path) {
-        Ok(Magic::Other(name)) => findings.problem(
-            Code::FormatUnsupported,
-            format!("{:?} holds {name}", found.relative),
-            "the table's files are Parquet",
-            "Rewrite the file in Hive, or move it out of the table's folder",
-        ),
-        _ => findings.problem(
-            Code::FileDamaged,
-            format!("{:?} is no whole Parquet file", found.relative),
-            why,
-            "Restore it from its origin, or move it out of the table's folder",
-        ),
-    }
-}
-
-fn files(listing: &Listing, footers: &Footers) -> Vec<SourceFile> {
-    let mut known: Vec<Option<&Footer>> = vec![None; listing.files.len()];
-    for (footer, file) in footers.known.iter().zip(&footers.of) {
-        known[*file] = Some(footer);
-    }
-    listing.files.iter().zip(known).map(|(found, footer)| source_file(found, footer)).collect()
-}
-
-/// A listed file in the form of the plan.
-pub(super) fn source_file(found: &Found, footer: Option<&Footer>) -> SourceFile {
-    SourceFile {
-        path: found.relative.clone(),
-        bytes: found.identity.bytes,
-        modified_nanos: found.identity.modified_nanos,
-        version: found.identity.version.clone(),
-        partition: found.partition.clone(),
-        rows: footer.map(|footer| footer.row_groups.iter().fold(0, |sum: u64, rows| sum.saturating_add(*rows))),
-        row_groups: footer.map(|footer| footer.row_groups.clone()).unwrap_or_default(),
-    }
+    Some(format)
 }

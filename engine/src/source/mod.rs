@@ -5,24 +5,37 @@
 //!
 //! Start at [`HiveSource`] and [`read_input`]. Everything blocks; callers hold threads for it.
 
+mod adapted;
+mod adapter;
 mod at;
+mod avro;
 mod calendar;
 mod column_order;
 mod columns;
+mod decoding;
+mod described_partitions;
 mod description;
+mod file_schema;
 mod findings;
 mod fingerprint;
 mod format;
 mod inspect;
+mod inspect_text;
 mod listing;
 mod location;
+mod orc;
 mod parquet;
 mod partitions;
 mod properties;
 mod read;
+mod read_failures;
 mod scalars;
+mod seen_files;
 mod tables;
+mod tails;
 mod text;
+mod watched;
+mod writers;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -137,12 +150,12 @@ impl HiveSource {
         let mut findings = Findings::new(dataset);
         let columns = source.columns.iter().filter(|column| column.partition);
         let columns = columns.map(|column| (column.name.clone(), column.data_type.clone())).collect();
-        let partitions = inspect::partitions(described, columns, &mut findings);
+        let partitions = described_partitions::of_plan(described, columns, &mut findings);
         let listing = listing::list(&located, &roots, &partitions, &mut findings);
         let (problems, _) = findings.finish();
         match problems.into_iter().next() {
             Some(problem) => Err(Failure::permanent(problem)),
-            None => Ok(listing.files.iter().map(|found| inspect::source_file(found, None)).collect()),
+            None => Ok(listing.files.iter().map(|found| seen_files::source_file(found, None)).collect()),
         }
     }
 

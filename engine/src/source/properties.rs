@@ -1,12 +1,12 @@
-//! The properties of LazySimpleSerDe: from their text in a description to what the reader needs.
+//! The properties of SerDes: from their text in a description to what the reader needs.
 //!
-//! In: `[field.delim=,, escape.delim=\]` or a JSON object. Out: key-value pairs, [`TextFormat`].
+//! In: `[field.delim=,, escape.delim=\]` or a JSON object. Out: key-value pairs, the readers' settings.
 //! Not here: reading text (`text`).
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use skein_protocol::inspection::TextFormat;
+use skein_protocol::inspection::{JsonLinesFormat, OpenCsvFormat, TextFormat};
 
 /// Properties by their names.
 pub(super) type Properties = BTreeMap<String, String>;
@@ -67,43 +67,127 @@ fn name_length(text: &str) -> Option<usize> {
 pub(super) fn text_format(properties: &Properties) -> Result<TextFormat, String> {
     let get = |names: &[&str]| names.iter().find_map(|name| properties.get(*name)).map(String::as_str);
     let byte = |names: &[&str], default: u8| get(names).map_or(Ok(default), |text| one_byte(names[0], text));
-    refuse_unsupported(&get)?;
+    refuse_unsupported(properties)?;
     let mut separators = vec![
         byte(&["field.delim", "serialization.format"], 1)?,
         byte(&["colelction.delim", "collection.delim"], 2)?,
         byte(&["mapkey.delim"], 3)?,
     ];
     separators.extend(4..=LEVELS);
-    let skip = get(&["skip.header.line.count"]).unwrap_or("0");
     Ok(TextFormat {
         separators,
         escape: get(&["escape.delim"]).map(|text| one_byte("escape.delim", text)).transpose()?,
         null_text: get(&["serialization.null.format"]).unwrap_or("\\N").to_owned(),
-        skip_header_lines: skip.trim().parse().map_err(|_| format!("skip.header.line.count={skip} is no number"))?,
+        skip_header_lines: skip_header_lines(properties)?,
         last_column_takes_rest: get(&["serialization.last.column.takes.rest"]).is_some_and(is_true),
     })
+}
+
+/// The settings of OpenCSVSerde; an error names a property that is not supported and its value.
+pub(super) fn open_csv_format(properties: &Properties) -> Result<OpenCsvFormat, String> {
+    let usual = OpenCsvFormat::default();
+    let character = |name: &str, default: u8| match properties.get(name).map(String::as_bytes) {
+        None | Some([]) => Ok(default),
+        Some(b"\\t") => Ok(b'\t'),
+        // As in Hive, the first character counts.
+        Some([byte, ..]) if byte.is_ascii() => Ok(*byte),
+        Some(_) => Err(format!("{name}={:?} is not supported: separators are single bytes", properties[name])),
+    };
+    let format = OpenCsvFormat {
+        separator: character("separatorChar", usual.separator)?,
+        quote: character("quoteChar", usual.quote)?,
+        escape: character("escapeChar", usual.escape)?,
+        skip_header_lines: skip_header_lines(properties)?,
+    };
+    if format.separator == format.quote || format.separator == format.escape {
+        return Err("separatorChar is quoteChar or escapeChar, too".to_owned());
+    }
+    refuse_unplain_lines(properties)?;
+    Ok(format)
+}
+
+/// The settings of JsonSerDe; an error names a property that is not supported and its value.
+pub(super) fn json_lines_format(properties: &Properties) -> Result<JsonLinesFormat, String> {
+    refuse_unplain_lines(properties)?;
+    let odd = properties.iter().find(|(key, value)| {
+        let on = is_true(value);
+        match key.as_str() {
+            "ignore.malformed.json"
+            | "dots.in.keys"
+            | "use.null.for.invalid.data"
+            | "json.stringify.complex.fields" => on,
+            "case.insensitive" => !on,
+            "timestamp.formats" => !value.is_empty(),
+            key => key.starts_with("mapping."),
+        }
+    });
+    match odd {
+        Some((key, value)) => Err(format!("{key}={value:?} is not supported")),
+        None => Ok(JsonLinesFormat { skip_header_lines: skip_header_lines(properties)? }),
+    }
+}
+
+/// The defaults of the fields of a table's own Avro schema, by their names in lower case: `Some(None)` for one that is no
+/// plain value. `None` altogether if the schema lies elsewhere.
+pub(super) fn avro_defaults(properties: &Properties) -> Result<Option<BTreeMap<String, Option<String>>>, String> {
+    let mut defaults = BTreeMap::new();
+    let literal = properties.get("avro.schema.literal").filter(|text| !text.is_empty() && *text != "none");
+    let Some(literal) = literal else {
+        let elsewhere = properties.get("avro.schema.url").is_some_and(|url| !url.is_empty() && url != "none");
+        return Ok((!elsewhere).then_some(defaults));
+    };
+    let schema: Value = serde_json::from_str(literal).map_err(|error| error.to_string())?;
+    let fields = schema.get("fields").and_then(Value::as_array).ok_or("it is no record")?;
+    for field in fields {
+        let name = field.get("name").and_then(Value::as_str).ok_or("a field has no name")?;
+        let text = match field.get("default") {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            Some(Value::Bool(flag)) => Some(flag.to_string()),
+            Some(_) => None,
+        };
+        // Bytes are texts of code points, and logical types are numbers in disguise.
+        let kind = field.get("type").map(Value::to_string).unwrap_or_default();
+        let plain = !kind.contains("logicalType") && !kind.contains("bytes") && !kind.contains("fixed");
+        defaults.insert(name.to_lowercase(), text.filter(|_| plain));
+    }
+    Ok(Some(defaults))
+}
+
+fn skip_header_lines(properties: &Properties) -> Result<u32, String> {
+    let skip = properties.get("skip.header.line.count").map_or("0", String::as_str);
+    skip.trim().parse().map_err(|_| format!("skip.header.line.count={skip} is no number"))
 }
 
 fn is_true(text: &str) -> bool {
     text.eq_ignore_ascii_case("true")
 }
 
-fn refuse_unsupported<'a>(get: &impl Fn(&[&str]) -> Option<&'a str>) -> Result<(), String> {
-    let refused = |name: &str, fine: &dyn Fn(&str) -> bool| match get(&[name]) {
-        Some(value) if !fine(value) => Err(format!("{name}={value:?} is not supported")),
-        _ => Ok(()),
-    };
+/// Properties of all text: how it is cut into lines, and its encoding.
+fn refuse_unplain_lines(properties: &Properties) -> Result<(), String> {
     let line_feed = |value: &str| matches!(value, "\n" | "\\n" | "10" | "");
-    refused("line.delim", &line_feed)?;
-    refused("textinputformat.record.delimiter", &line_feed)?;
-    refused("serialization.encoding", &|value| {
+    refused(properties, "line.delim", &line_feed)?;
+    refused(properties, "textinputformat.record.delimiter", &line_feed)?;
+    refused(properties, "serialization.encoding", &|value| {
         matches!(value.to_ascii_uppercase().as_str(), "UTF-8" | "UTF8" | "US-ASCII" | "ASCII")
     })?;
-    refused("skip.footer.line.count", &|value| value.trim() == "0")?;
-    refused("timestamp.formats", &str::is_empty)?;
-    refused("hive.lazysimple.extended_boolean_literal", &|value| !is_true(value))?;
-    refused("serialization.extend.nesting.levels", &|value| !is_true(value))?;
-    refused("hive.serialization.extend.nesting.levels", &|value| !is_true(value))
+    refused(properties, "skip.footer.line.count", &|value| value.trim() == "0")
+}
+
+fn refuse_unsupported(properties: &Properties) -> Result<(), String> {
+    refuse_unplain_lines(properties)?;
+    refused(properties, "timestamp.formats", &str::is_empty)?;
+    refused(properties, "hive.lazysimple.extended_boolean_literal", &|value| !is_true(value))?;
+    refused(properties, "serialization.extend.nesting.levels", &|value| !is_true(value))?;
+    refused(properties, "hive.serialization.extend.nesting.levels", &|value| !is_true(value))
+}
+
+fn refused(properties: &Properties, name: &str, fine: &dyn Fn(&str) -> bool) -> Result<(), String> {
+    match properties.get(name) {
+        Some(value) if !fine(value) => Err(format!("{name}={value:?} is not supported")),
+        _ => Ok(()),
+    }
 }
 
 /// A separator as Hive reads it: a number from -128 to 127, else the text's first byte.
@@ -173,6 +257,34 @@ mod tests {
             assert!(why.contains(&text[1..text.find('=').unwrap()]), "{why}");
         }
         assert!(text_format(&from_text("[line.delim=\n, serialization.encoding=UTF-8]")).is_ok());
+    }
+
+    #[test]
+    fn opencsv_and_json_have_their_own_properties() {
+        assert_eq!(open_csv_format(&from_text("[serialization.format=1]")), Ok(OpenCsvFormat::default()));
+        let odd = open_csv_format(&from_text("[separatorChar=;, quoteChar=', escapeChar=|, skip.header.line.count=1]"));
+        let expected = OpenCsvFormat { separator: b';', quote: b'\'', escape: b'|', skip_header_lines: 1 };
+        assert_eq!(odd, Ok(expected));
+        assert!(open_csv_format(&from_text("[separatorChar=\"]")).is_err());
+        assert!(json_lines_format(&from_text("[serialization.format=1]")).is_ok());
+        for text in ["[ignore.malformed.json=true]", "[mapping.a=b]", "[timestamp.formats=yyyy]"] {
+            assert!(json_lines_format(&from_text(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn defaults_come_from_the_tables_own_avro_schema() {
+        let schema = json!({"type": "record", "name": "r", "fields": [
+            {"name": "A", "type": "int", "default": 7}, {"name": "b", "type": ["null", "string"], "default": null},
+            {"name": "c", "type": {"type": "int", "logicalType": "date"}, "default": 0},
+            {"name": "d", "type": "string", "default": "x, y"}]});
+        let literal = parse(&json!({"avro.schema.literal": schema.to_string()})).unwrap();
+        let defaults = avro_defaults(&literal).unwrap().unwrap();
+        let of = |name: &str| defaults.get(name).cloned();
+        assert_eq!((of("a"), of("b"), of("c")), (Some(Some("7".to_owned())), None, Some(None)));
+        assert_eq!(of("d"), Some(Some("x, y".to_owned())));
+        let elsewhere = parse(&json!({"avro.schema.url": "hdfs:///s.avsc"})).unwrap();
+        assert_eq!(avro_defaults(&elsewhere), Ok(None));
     }
 
     #[test]

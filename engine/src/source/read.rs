@@ -5,7 +5,6 @@
 //! The file is held against the plan's fingerprint before it is opened and after its last row.
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,10 +16,13 @@ use skein_protocol::inspection::{SourceColumn, SourceFile, SourceFormat};
 use skein_protocol::plan::{BatchInput, Plan};
 use skein_protocol::problem::{Code, Problem};
 
-use super::fingerprint::Identity;
-use super::parquet::{ParquetFailure, ParquetReader};
+use super::avro::AvroReader;
+use super::decoding::DecodeFailure;
+use super::orc::OrcReader;
+use super::parquet::ParquetReader;
 use super::partitions::constant;
-use super::text::{self, TextError, TextReader, Unparsable};
+use super::read_failures::{bad_partition, decode_failure, io_failure, verify};
+use super::text::{self, Record, TextError, TextReader, Unparsable};
 use crate::types::source_schema;
 
 /// Rows of a batch when the caller has no wish of its own: large enough to be cheap, small enough for a CPU's cache.
@@ -29,7 +31,7 @@ pub const DEFAULT_BATCH_ROWS: usize = 8_192;
 /// Reads one input of a batch. Yields record batches with the schema `types::source_schema(plan.source.columns)`.
 pub struct InputReader {
     schema: SchemaRef,
-    decoder: Decoder,
+    decoder: Box<dyn Decode>,
     partitions: Vec<Constant>,
     file: SourceFile,
     path: PathBuf,
@@ -39,9 +41,75 @@ pub struct InputReader {
     done: bool,
 }
 
-enum Decoder {
-    Parquet(Box<ParquetReader>),
-    Text(Box<TextReader>),
+/// What decodes one file.
+trait Decode: Send {
+    /// The next batch of at most `most` rows, with all columns but those of partitions; `None` at the end.
+    fn next_batch(&mut self, most: usize) -> Result<Option<RecordBatch>, DecodeFailure>;
+
+    /// Rows that the file promises.
+    fn rows(&self) -> Option<u64>;
+
+    /// Values so far that Hive does not show as the file has them, column by column.
+    fn unparsable(&self) -> Vec<Unparsable>;
+}
+
+/// Readers of files that name their columns and count their rows: batches are as large as they were told on opening.
+macro_rules! decode {
+    ($reader:ty) => {
+        impl Decode for $reader {
+            fn next_batch(&mut self, _: usize) -> Result<Option<RecordBatch>, DecodeFailure> {
+                <$reader>::next_batch(self)
+            }
+
+            fn rows(&self) -> Option<u64> {
+                Some(<$reader>::rows(self))
+            }
+
+            fn unparsable(&self) -> Vec<Unparsable> {
+                self.shortened().iter().map(|shortened| Unparsable { nulled: 0, shortened: *shortened }).collect()
+            }
+        }
+    };
+}
+
+decode!(ParquetReader);
+decode!(OrcReader);
+decode!(AvroReader);
+
+impl Decode for TextReader {
+    fn next_batch(&mut self, most: usize) -> Result<Option<RecordBatch>, DecodeFailure> {
+        Ok(Self::next_batch(self, most)?)
+    }
+
+    fn rows(&self) -> Option<u64> {
+        None
+    }
+
+    fn unparsable(&self) -> Vec<Unparsable> {
+        Self::unparsable(self).to_vec()
+    }
+}
+
+fn decoder(
+    format: &SourceFormat,
+    opened: File,
+    file: &SourceFile,
+    columns: &[SourceColumn],
+    row_groups: Option<(u32, u32)>,
+    batch_rows: usize,
+) -> Result<Box<dyn Decode>, DecodeFailure> {
+    let text = |opened: File, record: Record, header_lines: u32| -> Result<Box<dyn Decode>, DecodeFailure> {
+        let text = text::open(opened, &file.path).map_err(TextError::Io)?;
+        Ok(Box::new(TextReader::new(text, columns, record, header_lines)))
+    };
+    Ok(match format {
+        SourceFormat::Parquet => Box::new(ParquetReader::open(opened, columns, row_groups, batch_rows)?),
+        SourceFormat::Orc => Box::new(OrcReader::open(opened, columns, row_groups, batch_rows)?),
+        SourceFormat::Avro(format) => Box::new(AvroReader::open(opened, columns, format, batch_rows)?),
+        SourceFormat::Text(format) => text(opened, Record::Delimited(format.clone()), format.skip_header_lines)?,
+        SourceFormat::OpenCsv(format) => text(opened, Record::OpenCsv(format.clone()), format.skip_header_lines)?,
+        SourceFormat::JsonLines(format) => text(opened, Record::JsonLines, format.skip_header_lines)?,
+    })
 }
 
 /// A partition column: one array, sliced for every batch.
@@ -69,16 +137,8 @@ pub fn read_input(plan: &Plan, input: &BatchInput, batch_rows: usize) -> Result<
     verify(&path, file, dataset)?;
     let opened = File::open(&path).map_err(|error| io_failure(&path, &error, dataset))?;
     let (partitions, columns): (Vec<_>, Vec<_>) = source.columns.iter().cloned().partition(|column| column.partition);
-    let decoder = match &source.format {
-        SourceFormat::Parquet => {
-            let reader = ParquetReader::open(opened, &columns, input.row_groups, batch_rows);
-            Decoder::Parquet(Box::new(reader.map_err(|error| parquet_failure(error, &path, file, dataset))?))
-        }
-        SourceFormat::Text(format) => {
-            let text = text::open(opened).map_err(|error| io_failure(&path, &error, dataset))?;
-            Decoder::Text(Box::new(TextReader::new(text, &columns, format)))
-        }
-    };
+    let decoder = decoder(&source.format, opened, file, &columns, input.row_groups, batch_rows)
+        .map_err(|failure| decode_failure(failure, &path, file, dataset))?;
     let constants = partitions.into_iter().zip(file.partition.iter().cloned().chain(std::iter::repeat(None)));
     Ok(InputReader {
         schema: source_schema(&source.columns),
@@ -103,10 +163,7 @@ impl InputReader {
     /// Rows that the file's footer promises for this input; absent where the format has none.
     #[must_use]
     pub fn footer_rows(&self) -> Option<u64> {
-        match &self.decoder {
-            Decoder::Parquet(reader) => Some(reader.rows()),
-            Decoder::Text(_) => None,
-        }
+        self.decoder.rows()
     }
 
     /// Values read so far that Hive does not show as the file has them, by column of the source; columns
@@ -114,13 +171,9 @@ impl InputReader {
     #[must_use]
     pub fn unparsable(&self) -> Vec<(String, Unparsable)> {
         let name = |index: usize| self.schema.field(index).name().clone();
-        let all: Vec<Unparsable> = match &self.decoder {
-            Decoder::Text(reader) => reader.unparsable().to_vec(),
-            Decoder::Parquet(reader) => {
-                reader.shortened().iter().map(|shortened| Unparsable { nulled: 0, shortened: *shortened }).collect()
-            }
-        };
-        all.into_iter()
+        self.decoder
+            .unparsable()
+            .into_iter()
             .enumerate()
             .filter(|(_, count)| *count != Unparsable::default())
             .map(|(index, count)| (name(index), count))
@@ -128,14 +181,10 @@ impl InputReader {
     }
 
     fn read(&mut self) -> Result<Option<RecordBatch>, Failure> {
-        let batch = match &mut self.decoder {
-            Decoder::Parquet(reader) => {
-                reader.next_batch().map_err(|error| parquet_failure(error, &self.path, &self.file, &self.dataset))?
-            }
-            Decoder::Text(reader) => reader
-                .next_batch(self.batch_rows)
-                .map_err(|error| text_failure(error, &self.path, &self.file, &self.dataset))?,
-        };
+        let batch = self
+            .decoder
+            .next_batch(self.batch_rows)
+            .map_err(|failure| decode_failure(failure, &self.path, &self.file, &self.dataset))?;
         let Some(batch) = batch else {
             verify(&self.path, &self.file, &self.dataset)?;
             return Ok(None);
@@ -177,121 +226,6 @@ impl Iterator for InputReader {
         self.done = !matches!(next, Some(Ok(_)));
         next
     }
-}
-
-/// Holds the file at `path` against the plan.
-fn verify(path: &Path, file: &SourceFile, dataset: &TableName) -> Result<(), Failure> {
-    match Identity::at(path) {
-        Ok(identity) if identity.is_of(file) => Ok(()),
-        Ok(identity) => Err(changed(file, &identity.difference(file), dataset)),
-        Err(error) => Err(io_failure(path, &error, dataset)),
-    }
-}
-
-fn changed(file: &SourceFile, why: &str, dataset: &TableName) -> Failure {
-    Failure::permanent(
-        Problem::new(
-            Code::SourceChanged,
-            format!("{:?} is not the file that was planned", file.path),
-            why,
-            "Plan again, and approve the new plan",
-        )
-        .of(dataset),
-    )
-}
-
-fn io_failure(path: &Path, error: &io::Error, dataset: &TableName) -> Failure {
-    let what = format!("{} cannot be read", path.display());
-    match error.kind() {
-        io::ErrorKind::NotFound => Failure::permanent(
-            Problem::new(
-                Code::SourceChanged,
-                what,
-                "it was planned, and is gone",
-                "Plan again, and approve the new plan",
-            )
-            .of(dataset),
-        ),
-        io::ErrorKind::PermissionDenied => Failure::permanent(
-            Problem::new(Code::SourceUnreadable, what, error.to_string(), "Let the node's user read it").of(dataset),
-        ),
-        _ => Failure::transient(
-            Problem::new(Code::Io, what, error.to_string(), "Check the disk; the batch is tried again").of(dataset),
-        ),
-    }
-}
-
-/// A decoder's failure. A file that was changed under the decoder looks damaged, so that is looked at first.
-fn decoder_failure(
-    code: Code,
-    why: String,
-    next: &str,
-    path: &Path,
-    file: &SourceFile,
-    dataset: &TableName,
-) -> Failure {
-    if let Err(changed) = verify(path, file, dataset) {
-        return changed;
-    }
-    Failure::permanent(Problem::new(code, format!("{:?} cannot be read", file.path), why, next).of(dataset))
-}
-
-fn parquet_failure(error: ParquetFailure, path: &Path, file: &SourceFile, dataset: &TableName) -> Failure {
-    let (code, why, next) = match error {
-        ParquetFailure::Io(error) => return io_failure(path, &error, dataset),
-        ParquetFailure::Damaged(why) => (Code::FileDamaged, why, "Restore the file from its origin and plan again"),
-        ParquetFailure::Conflict(why) => (Code::SchemaConflict, why, "Correct the table description and plan again"),
-        ParquetFailure::Value(why) => {
-            (Code::ValueInvalid, why, "Correct the value in the source, or describe the column as binary")
-        }
-    };
-    decoder_failure(code, why, next, path, file, dataset)
-}
-
-fn text_failure(error: TextError, path: &Path, file: &SourceFile, dataset: &TableName) -> Failure {
-    let why = error.to_string();
-    match error {
-        TextError::Io(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-            ) =>
-        {
-            decoder_failure(
-                Code::FileDamaged,
-                why,
-                "Restore the file from its origin and plan again",
-                path,
-                file,
-                dataset,
-            )
-        }
-        TextError::Io(error) => io_failure(path, &error, dataset),
-        TextError::LineTooLong { .. } => {
-            decoder_failure(Code::FileDamaged, why, "Check whether it is a text file", path, file, dataset)
-        }
-        TextError::NotUtf8 { .. } => decoder_failure(
-            Code::ValueInvalid,
-            why,
-            "Rewrite the file in UTF-8, or describe the column as binary",
-            path,
-            file,
-            dataset,
-        ),
-    }
-}
-
-fn bad_partition(column: &SourceColumn, value: Option<&str>, file: &SourceFile, dataset: &TableName) -> Failure {
-    let why = format!("{:?} is no {}", value.unwrap_or_default(), column.data_type);
-    Failure::permanent(
-        Problem::new(
-            Code::PartitionLayout,
-            format!("{:?} has no valid value of {:?} in its path", file.path, column.name),
-            why,
-            "Plan again",
-        )
-        .of(dataset),
-    )
 }
 
 #[cfg(test)]

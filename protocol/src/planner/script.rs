@@ -52,10 +52,21 @@ fn source(sql: &mut String, plan: &Plan) {
         columns.map(|column| format!("{} {}", name(&column.name), column.data_type)).collect::<Vec<_>>().join(", ")
     };
     let mut options = vec![("columns", list(false)), ("partition_columns", list(true))];
+    options.push(("format", source.format.name().to_owned()));
     match &source.format {
-        SourceFormat::Parquet => options.push(("format", "parquet".to_owned())),
+        SourceFormat::Parquet | SourceFormat::Orc => {}
+        SourceFormat::Avro(format) => {
+            let defaults = serde_json::to_string(&format.defaults).expect("texts by their names are JSON");
+            options.push(("defaults", defaults));
+        }
+        SourceFormat::OpenCsv(format) => {
+            options.push(("separator", format.separator.to_string()));
+            options.push(("quote", format.quote.to_string()));
+            options.push(("escape", format.escape.to_string()));
+            options.push(("skip_header_lines", format.skip_header_lines.to_string()));
+        }
+        SourceFormat::JsonLines(format) => options.push(("skip_header_lines", format.skip_header_lines.to_string())),
         SourceFormat::Text(format) => {
-            options.push(("format", "text".to_owned()));
             let codes = format.separators.iter().map(u8::to_string).collect::<Vec<_>>().join(",");
             options.push(("separators", codes));
             options.push(("escape", format.escape.map(|code| code.to_string()).unwrap_or_default()));

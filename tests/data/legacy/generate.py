@@ -59,12 +59,20 @@ TABLES = [
     ("CREATE TABLE codes (slot INT, code VARCHAR(9), flag CHAR(5)) STORED AS PARQUET",
      "INSERT OVERWRITE codes SELECT slot, concat('c', slot), concat('f', slot % 20) FROM rows"),
     ("CREATE TABLE silence (slot INT, jingle STRING) STORED AS PARQUET", None),
-    (f"CREATE TABLE airings_orc ({ALL}) STORED AS ORC",
-     "INSERT OVERWRITE airings_orc SELECT slot, listeners, loudness, fee, jingle, first_aired, aired_at, live, mood, channel, tags, votes, crew FROM rows LIMIT 40"),
-    ("CREATE TABLE airings_avro (slot INT, jingle STRING) STORED AS AVRO",
-     "INSERT OVERWRITE airings_avro SELECT slot, jingle FROM rows LIMIT 40"),
+    (f"CREATE TABLE airings_orc ({ALL}) PARTITIONED BY (station STRING) STORED AS ORC",
+     "INSERT OVERWRITE airings_orc PARTITION(station) SELECT * FROM rows"),
+    (f"CREATE TABLE airings_avro (slot INT, listeners BIGINT, loudness DOUBLE, fee DECIMAL(20,3), jingle STRING, first_aired DATE, aired_at TIMESTAMP, live BOOLEAN, tags ARRAY<STRING>, votes MAP<STRING,INT>, crew STRUCT<host:STRING,guests:INT>) PARTITIONED BY (station STRING) STORED AS AVRO",
+     "INSERT OVERWRITE airings_avro PARTITION(station) SELECT slot, listeners, loudness, fee, jingle, first_aired, date_trunc('MILLISECOND', aired_at), live, tags, votes, crew, station FROM rows"),
     ("CREATE TABLE airings_opencsv (slot STRING, jingle STRING) ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde' STORED AS TEXTFILE",
-     "INSERT OVERWRITE airings_opencsv SELECT CAST(slot AS STRING), jingle FROM rows LIMIT 40"),
+     "INSERT OVERWRITE airings_opencsv SELECT CAST(slot AS STRING), jingle FROM rows"),
+    ("CREATE TABLE airings_json (slot INT, listeners BIGINT, fee DECIMAL(20,3), jingle STRING, first_aired DATE, live BOOLEAN, tags ARRAY<STRING>, votes MAP<STRING,INT>, crew STRUCT<host:STRING,guests:INT>) ROW FORMAT SERDE 'org.apache.hive.hcatalog.data.JsonSerDe' STORED AS TEXTFILE",
+     "INSERT OVERWRITE airings_json SELECT slot, listeners, fee, jingle, first_aired, live, tags, votes, crew FROM rows"),
+    ("CREATE TABLE airings_bz2 (slot INT, jingle STRING) ROW FORMAT DELIMITED FIELDS TERMINATED BY '|' STORED AS TEXTFILE",
+     "INSERT OVERWRITE airings_bz2 SELECT slot, jingle FROM rows"),
+    ("CREATE TABLE later_orc (slot INT, added STRING, words VARCHAR(9), code CHAR(5)) PARTITIONED BY (station STRING) CLUSTERED BY (slot) INTO 2 BUCKETS STORED AS ORC",
+     "INSERT OVERWRITE later_orc PARTITION(station) SELECT slot, jingle, concat('c', slot), concat('f', slot % 20), station FROM rows"),
+    ("CREATE TABLE airings_rc (slot INT) STORED AS RCFILE", "INSERT OVERWRITE airings_rc SELECT slot FROM rows LIMIT 5"),
+    ("CREATE TABLE airings_seq (slot INT) STORED AS SEQUENCEFILE", "INSERT OVERWRITE airings_seq SELECT slot FROM rows LIMIT 5"),
     ("CREATE TABLE buckets (slot INT, jingle STRING) CLUSTERED BY (slot) INTO 2 BUCKETS STORED AS PARQUET",
      "INSERT OVERWRITE buckets SELECT slot, jingle FROM rows LIMIT 40"),
     ("CREATE VIEW loud AS SELECT slot FROM airings WHERE loudness > 20", None),
@@ -157,6 +165,10 @@ def main() -> None:
     spark.sql(AIRINGS).createTempView("rows")
     for create, insert in TABLES:
         spark.sql(create)
+        packed = "airings_bz2" in create
+        spark.sql(f"SET hive.exec.compress.output={str(packed).lower()}")
+        spark.sql(f"SET mapreduce.output.fileoutputformat.compress={str(packed).lower()}")
+        spark.sql("SET mapreduce.output.fileoutputformat.compress.codec=org.apache.hadoop.io.compress.BZip2Codec")
         if insert:
             spark.sql(insert)
     metastore, counted = {}, {}

@@ -19,8 +19,8 @@ mod siblings;
 use skein_protocol::types::DataType;
 
 use matching::{Matching, matching};
-pub(super) use sample::Sample;
-pub(super) use siblings::hints;
+pub(super) use sample::{Cut, Sample};
+pub(super) use siblings::{borrowed_types, hints};
 
 /// Most columns of a table whose order is looked for: the search grows with their square.
 const MAX_COLUMNS: usize = 1_000;

@@ -6,18 +6,52 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use skein_protocol::inspection::TextFormat;
+use skein_protocol::inspection::{OpenCsvFormat, TextFormat};
 use skein_protocol::problem::Problem;
 use skein_protocol::types::DataType;
 
 use super::super::location::unreadable;
-use super::super::text::{self, Lines, split};
+use super::super::text::{self, CsvFields, Lines, split};
 use super::plausible::{Strictness, fits};
 
 /// Most files that are looked at, spread over all of them.
 const MAX_FILES: usize = 64;
 /// Most bytes of a file that are looked at. With the files this bounds an inspection to 16 MiB of text.
 const MAX_FILE_BYTES: u64 = 256 << 10;
+
+/// How lines are cut into fields.
+#[derive(Debug)]
+pub(in crate::source) enum Cut<'a> {
+    /// As LazySimpleSerDe cuts them.
+    Delimited(&'a TextFormat),
+    /// As OpenCSVSerde cuts them.
+    OpenCsv(&'a OpenCsvFormat),
+}
+
+impl Cut<'_> {
+    fn header_lines(&self) -> u32 {
+        match self {
+            Self::Delimited(format) => format.skip_header_lines,
+            Self::OpenCsv(format) => format.skip_header_lines,
+        }
+    }
+
+    /// Up to `most` fields of `line`.
+    fn fields(&self, line: &[u8], most: usize) -> Vec<Vec<u8>> {
+        match self {
+            Self::Delimited(format) => {
+                let mut ranges = Vec::new();
+                split(line, format.separators[0], format.escape, most, false, &mut ranges);
+                ranges.into_iter().map(|(start, end)| line[start..end].to_vec()).collect()
+            }
+            Self::OpenCsv(format) => {
+                let mut fields = CsvFields::default();
+                fields.cut(line, format);
+                (0..fields.len().min(most)).filter_map(|index| fields.get(index).map(<[u8]>::to_vec)).collect()
+            }
+        }
+    }
+}
 
 /// What a sample of rows tells of the fields.
 #[derive(Debug, Default)]
@@ -42,7 +76,7 @@ impl Sample {
     pub(in crate::source) fn take(
         paths: &[&Path],
         columns: &[(String, DataType)],
-        format: &TextFormat,
+        cut: &Cut<'_>,
     ) -> Result<Self, Problem> {
         let mut sample = Self::default();
         for (_, data_type) in columns {
@@ -57,7 +91,7 @@ impl Sample {
         sample.written = vec![all; columns.len()];
         let step = paths.len().div_ceil(MAX_FILES).max(1);
         for path in paths.iter().step_by(step) {
-            sample.look_at(path, columns.len(), format)?;
+            sample.look_at(path, columns.len(), cut)?;
         }
         Ok(sample)
     }
@@ -72,8 +106,8 @@ impl Sample {
         self.written[field][self.type_of[column]]
     }
 
-    fn look_at(&mut self, path: &Path, columns: usize, format: &TextFormat) -> Result<(), Problem> {
-        let text = File::open(path).and_then(text::open).and_then(|stream| {
+    fn look_at(&mut self, path: &Path, columns: usize, cut: &Cut<'_>) -> Result<(), Problem> {
+        let text = File::open(path).and_then(|file| text::open(file, &path.to_string_lossy())).and_then(|stream| {
             let mut start = Vec::new();
             stream.take(MAX_FILE_BYTES).read_to_end(&mut start)?;
             Ok(start)
@@ -85,31 +119,31 @@ impl Sample {
         }
         self.files += 1;
         let mut lines = Lines::new(text.as_slice());
-        let mut ranges = Vec::new();
-        let mut to_skip = format.skip_header_lines;
+        let plain = TextFormat::default();
+        let mut to_skip = cut.header_lines();
         // What is held in memory can always be cut into lines.
         while let Ok(Some(line)) = lines.next_line() {
-            split(line, format.separators[0], format.escape, columns + 1, false, &mut ranges);
+            let fields = cut.fields(line, columns + 1);
             if to_skip > 0 {
                 to_skip -= 1;
-                let name =
-                    |(start, end): &(usize, usize)| String::from_utf8_lossy(&line[*start..*end]).trim().to_owned();
-                self.header.get_or_insert_with(|| ranges.iter().map(name).collect());
+                let name = |field: &Vec<u8>| String::from_utf8_lossy(field).trim().to_owned();
+                self.header.get_or_insert_with(|| fields.iter().map(name).collect());
                 continue;
             }
             self.rows += 1;
-            self.fields = self.fields.max(ranges.len());
-            for (field, (start, end)) in ranges.iter().enumerate().take(columns) {
-                self.judge(field, &line[*start..*end], format);
+            self.fields = self.fields.max(fields.len());
+            for (index, field) in fields.iter().enumerate().take(columns) {
+                match cut {
+                    Cut::Delimited(format) if field == format.null_text.as_bytes() => {}
+                    Cut::Delimited(format) => self.judge(index, field, format),
+                    Cut::OpenCsv(_) => self.judge(index, field, &plain),
+                }
             }
         }
         Ok(())
     }
 
     fn judge(&mut self, field: usize, value: &[u8], format: &TextFormat) {
-        if value == format.null_text.as_bytes() {
-            return;
-        }
         for (index, data_type) in self.types.iter().enumerate() {
             // An empty field of another type is a null in Hive's eyes.
             let text = matches!(

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use skein_protocol::ids::TableName;
 use skein_protocol::types::DataType;
 
-use super::super::description::{Description, TableDescription};
+use super::super::description::{DescribedColumn, Description, TableDescription};
 use super::super::format::{self, Format};
 use super::super::location::{Roots, path_of};
-use super::super::parquet::{FileSchema, footers};
+use super::super::tails::{Tail, tails};
 use super::{Hint, Sample};
 
 /// Most tables whose files are looked at.
@@ -59,7 +59,7 @@ pub(in crate::source) fn hints(
 fn has_all(table: &TableDescription, columns: &[(String, DataType)]) -> Option<bool> {
     let described = &table.columns.columns;
     let has = |(name, data_type): &(String, DataType)| {
-        let same = |column: &&super::super::description::DescribedColumn| column.name.eq_ignore_ascii_case(name);
+        let same = |column: &&DescribedColumn| column.name.eq_ignore_ascii_case(name);
         described.iter().find(same).is_some_and(|column| column.type_text.parse::<DataType>().as_ref() == Ok(data_type))
     };
     columns.iter().all(has).then_some(described.len() == columns.len())
@@ -70,9 +70,7 @@ fn names_in_order(table: &TableDescription, description_folder: &Path, roots: &R
     if table.columns.ordered {
         return vec![table.columns.columns.iter().map(|column| column.name.clone()).collect()];
     }
-    if format::described(table) != Some(Format::Parquet) {
-        return Vec::new();
-    }
+    let Some(Format::SelfTold(format)) = format::described(table) else { return Vec::new() };
     let located = table
         .location
         .as_deref()
@@ -83,8 +81,36 @@ fn names_in_order(table: &TableDescription, description_folder: &Path, roots: &R
     let files: Vec<PathBuf> =
         [a_file(&located.path, true, 0), a_file(&located.path, false, 0)].into_iter().flatten().collect();
     let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    let names = |schema: FileSchema| schema.fields.iter().map(|field| field.name().clone()).collect();
-    footers(&paths).into_iter().flatten().filter_map(|footer| FileSchema::of(&footer.schema).ok().map(names)).collect()
+    let names = |tail: Tail| tail.schema.fields.iter().map(|field| field.name().clone()).collect();
+    tails(format, &paths).into_iter().flatten().map(names).collect()
+}
+
+/// The types that tables of the same database give to columns of these names, each set of types once.
+pub(in crate::source) fn borrowed_types(
+    dataset: &TableName,
+    columns: &[(String, DataType)],
+    description: &Description,
+) -> Vec<(TableName, Vec<(String, DataType)>)> {
+    let mut found: Vec<(TableName, Vec<(String, DataType)>)> = Vec::new();
+    for (name, table) in &description.tables {
+        if name.database != dataset.database || name == dataset || table.is_view() {
+            continue;
+        }
+        let type_of = |(column, _): &(String, DataType)| {
+            let same = |other: &&DescribedColumn| other.name.eq_ignore_ascii_case(column);
+            let other = table.columns.columns.iter().find(same)?;
+            Some((column.clone(), other.type_text.parse().ok()?))
+        };
+        let typed: Option<Vec<(String, DataType)>> = columns.iter().map(type_of).collect();
+        let all_strings = |typed: &Vec<(String, DataType)>| typed.iter().all(|(_, of)| *of == DataType::String);
+        if let Some(typed) = typed.filter(|typed| !all_strings(typed))
+            && found.iter().all(|(_, known)| *known != typed)
+            && found.len() < MAX_SIBLINGS
+        {
+            found.push((name.clone(), typed));
+        }
+    }
+    found
 }
 
 /// The first data file, by names, or the last.

@@ -26,7 +26,7 @@ fn sample_in(columns: &[(String, DataType)], text: &str, format: &TextFormat) ->
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("f");
     std::fs::write(&path, text).unwrap();
-    Sample::take(&[&path], columns, format).unwrap()
+    Sample::take(&[&path], columns, &Cut::Delimited(format)).unwrap()
 }
 
 fn names<'a>(columns: &'a [(String, DataType)], found: &Found) -> Vec<&'a str> {

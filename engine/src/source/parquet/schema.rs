@@ -1,26 +1,18 @@
-//! A Parquet file's columns as Arrow types, and as types of the protocol.
+//! A Parquet file's columns as Arrow types.
 //!
 //! In: Parquet schemas. Out: [`FileSchema`]. Not here: differences from a description (`adapter`).
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::schema::types::SchemaDescriptor;
-use skein_protocol::types::{DataType, StructField};
 
-/// A file's columns as the reader will give them.
-#[derive(Debug, Clone)]
-pub(in crate::source) struct FileSchema {
-    /// Arrow fields by position; INT96 timestamps in microseconds.
-    pub(in crate::source) fields: Fields,
-    /// Position of the column that holds INT96 values, by top-level column.
-    pub(in crate::source) has_int96: Vec<bool>,
-}
+use super::super::file_schema::FileSchema;
 
 impl FileSchema {
     /// The columns of `descriptor`. What an Arrow writer left in the footer is ignored: Hive does not know it.
@@ -42,14 +34,6 @@ impl FileSchema {
     pub(super) fn reader_metadata(&self, metadata: Arc<ParquetMetaData>) -> Result<ArrowReaderMetadata, ParquetError> {
         let schema: SchemaRef = Arc::new(Schema::new(self.fields.clone()));
         ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new().with_schema(schema))
-    }
-
-    /// Positions of the columns called `name` when case does not count.
-    pub(in crate::source) fn positions(&self, name: &str) -> Vec<usize> {
-        let equal = |field: &FieldRef| {
-            field.name().eq_ignore_ascii_case(name) || field.name().to_lowercase() == name.to_lowercase()
-        };
-        (0..self.fields.len()).filter(|position| equal(&self.fields[*position])).collect()
     }
 }
 
@@ -73,46 +57,9 @@ fn in_micros(field: &FieldRef, descriptor: &SchemaDescriptor, leaf: &mut usize, 
     Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
-/// The type that a file's column has when nothing describes it; an error says what has no counterpart.
-pub(in crate::source) fn type_in_file(arrow: &ArrowType) -> Result<DataType, String> {
-    Ok(match arrow {
-        ArrowType::Boolean => DataType::Boolean,
-        ArrowType::Int8 => DataType::TinyInt,
-        ArrowType::Int16 | ArrowType::UInt8 => DataType::SmallInt,
-        ArrowType::Int32 | ArrowType::UInt16 => DataType::Int,
-        ArrowType::Int64 | ArrowType::UInt32 => DataType::BigInt,
-        ArrowType::Float32 => DataType::Float,
-        ArrowType::Float64 => DataType::Double,
-        ArrowType::Decimal128(precision, scale) => match u8::try_from(*scale) {
-            Ok(scale) if *precision > 0 && scale <= *precision => DataType::Decimal { precision: *precision, scale },
-            _ => return Err(format!("decimal({precision},{scale})")),
-        },
-        ArrowType::Utf8 => DataType::String,
-        ArrowType::Binary | ArrowType::FixedSizeBinary(_) => DataType::Binary,
-        ArrowType::Date32 => DataType::Date,
-        ArrowType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _) => {
-            DataType::Timestamp
-        }
-        ArrowType::List(element) => DataType::Array(Box::new(type_in_file(element.data_type())?)),
-        ArrowType::Map(entries, _) => match entries.data_type() {
-            ArrowType::Struct(parts) if parts.len() == 2 => DataType::Map(
-                Box::new(type_in_file(parts[0].data_type())?),
-                Box::new(type_in_file(parts[1].data_type())?),
-            ),
-            other => return Err(other.to_string()),
-        },
-        ArrowType::Struct(fields) => {
-            let field = |field: &FieldRef| {
-                Ok(StructField { name: field.name().clone(), data_type: type_in_file(field.data_type())? })
-            };
-            DataType::Struct(fields.iter().map(field).collect::<Result<_, String>>()?)
-        }
-        other => return Err(other.to_string()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::file_schema::type_in_file;
     use super::*;
     use parquet::schema::parser::parse_message_type;
 

@@ -28,10 +28,11 @@ pub(super) struct NotUtf8;
 
 /// Collects the values of one column.
 pub(super) struct TextColumn {
-    values: Values,
+    pub(super) values: Values,
 }
 
-enum Values {
+/// Values by their type.
+pub(super) enum Values {
     Boolean(BooleanBuilder),
     TinyInt(PrimitiveBuilder<Int8Type>),
     SmallInt(PrimitiveBuilder<Int16Type>),
@@ -51,17 +52,17 @@ enum Values {
 
 /// What a described length does to a string.
 #[derive(Clone, Copy)]
-enum Length {
+pub(super) enum Length {
     Any,
     Padded(u32),
     Limited(u32),
 }
 
 /// What nested values have besides their children.
-struct Parts {
+pub(super) struct Parts {
     data_type: ArrowType,
     offsets: Vec<i32>,
-    nulls: NullBufferBuilder,
+    pub(super) nulls: NullBufferBuilder,
     /// Kept between values to spare allocations.
     ranges: Vec<(usize, usize)>,
 }
@@ -77,7 +78,7 @@ impl Parts {
     }
 
     /// Closes a list or map with `items` items.
-    fn close(&mut self, items: Option<usize>) {
+    pub(super) fn close(&mut self, items: Option<usize>) {
         let last = self.offsets[self.offsets.len() - 1];
         let items = i32::try_from(items.unwrap_or(0)).expect("a batch is made of fewer bytes than 32 bits can count");
         self.offsets.push(last + items);
@@ -129,7 +130,17 @@ impl TextColumn {
         format: &TextFormat,
         tally: &mut Unparsable,
     ) -> Result<(), NotUtf8> {
-        let field = field.filter(|field| *field != format.null_text.as_bytes());
+        self.push_value(field.filter(|field| *field != format.null_text.as_bytes()), level, format, tally)
+    }
+
+    /// Adds a field that is not the text for null.
+    pub(super) fn push_value(
+        &mut self,
+        field: Option<&[u8]>,
+        level: usize,
+        format: &TextFormat,
+        tally: &mut Unparsable,
+    ) -> Result<(), NotUtf8> {
         match &mut self.values {
             Values::Boolean(builder) => {
                 builder.append_option(scalar(field, tally, |text| whole(scalars::boolean(text))))

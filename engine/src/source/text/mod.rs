@@ -1,6 +1,6 @@
-//! Delimited text as Hive's LazySimpleSerDe reads it.
+//! Lines of text as Hive's SerDes read them: LazySimpleSerDe, OpenCSVSerde, JsonSerDe.
 //!
-//! In: a stream of bytes, column types, separators. Out: record batches, and how many values were unreadable.
+//! In: a stream of bytes, column types, a SerDe's properties. Out: record batches, and how many values were unreadable.
 //! Not here: partition columns and checks for changed files (`read`).
 //!
 //! Unreadable values of other types than strings are null, because that is what Hive shows; they are counted.
@@ -8,23 +8,27 @@
 
 mod columns;
 mod fields;
+mod json;
+mod json_tree;
 mod lines;
+mod opencsv;
+mod packed;
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
-use flate2::read::MultiGzDecoder;
-use skein_protocol::inspection::{SourceColumn, TextFormat};
+use skein_protocol::inspection::{OpenCsvFormat, SourceColumn, TextFormat};
 
-use super::format::{Magic, magic};
 use crate::types::source_schema;
 use columns::TextColumn;
 pub(super) use columns::{limit, pad};
 pub(super) use fields::{split, unescape};
+pub(super) use json::unclear_type;
 pub(super) use lines::Lines;
+pub(super) use opencsv::CsvFields;
+pub(super) use packed::open;
 
 /// A batch is closed when it was made of this many bytes of text, whatever its rows: it bounds memory, and
 /// keeps offsets within 32 bits.
@@ -59,39 +63,60 @@ pub(super) enum TextError {
         /// The column's name.
         column: String,
     },
+    /// A line is no record, or a value of it does not fit its column.
+    #[error("line {line}: {why}")]
+    Invalid {
+        /// From 1.
+        line: u64,
+        /// What is wrong.
+        why: String,
+    },
 }
 
-/// Opens a file's text: unpacked if its first bytes say gzip.
-pub(super) fn open(mut file: File) -> io::Result<Box<dyn Read + Send>> {
-    let mut first = Vec::with_capacity(8);
-    file.by_ref().take(8).read_to_end(&mut first)?;
-    let gzip = magic(&first) == Magic::Gzip;
-    let all = io::Cursor::new(first).chain(file);
-    Ok(if gzip { Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(1 << 18, all))) } else { Box::new(all) })
+/// How lines become fields.
+pub(super) enum Record {
+    /// LazySimpleSerDe.
+    Delimited(TextFormat),
+    /// OpenCSVSerde.
+    OpenCsv(OpenCsvFormat),
+    /// JsonSerDe.
+    JsonLines,
 }
 
 /// Reads batches of a text file's columns.
 pub(super) struct TextReader {
     lines: Lines<Box<dyn Read + Send>>,
-    format: TextFormat,
+    record: Record,
+    /// The properties for fields that are no record of LazySimpleSerDe: no escapes.
+    plain: TextFormat,
+    described: Vec<SourceColumn>,
     schema: SchemaRef,
     columns: Vec<TextColumn>,
     tallies: Vec<Unparsable>,
     starts: Vec<(usize, usize)>,
+    csv: CsvFields,
     to_skip: u32,
 }
 
 impl TextReader {
-    /// A reader of `text`, whose fields are `columns` in their order.
-    pub(super) fn new(text: Box<dyn Read + Send>, columns: &[SourceColumn], format: &TextFormat) -> Self {
+    /// A reader of `text`, whose fields are `columns`, in their order where the fields have no names.
+    pub(super) fn new(
+        text: Box<dyn Read + Send>,
+        columns: &[SourceColumn],
+        record: Record,
+        skip_header_lines: u32,
+    ) -> Self {
         Self {
             lines: Lines::new(text),
             schema: source_schema(columns),
             tallies: vec![Unparsable::default(); columns.len()],
             columns: columns.iter().map(|column| TextColumn::new(&column.data_type)).collect(),
-            format: format.clone(),
+            described: columns.to_vec(),
+            record,
+            plain: TextFormat::default(),
             starts: Vec::new(),
-            to_skip: format.skip_header_lines,
+            csv: CsvFields::default(),
+            to_skip: skip_header_lines,
         }
     }
 
@@ -110,25 +135,11 @@ impl TextReader {
         }
         let (mut rows, mut bytes) = (0, 0);
         while rows < most && bytes < MAX_BATCH_BYTES {
-            let number = self.lines.number() + 1;
-            let Some(line) = self.lines.next_line()? else { break };
-            bytes += line.len();
-            rows += 1;
-            split(
-                line,
-                self.format.separators[0],
-                self.format.escape,
-                self.columns.len(),
-                self.format.last_column_takes_rest,
-                &mut self.starts,
-            );
-            for (index, (column, tally)) in self.columns.iter_mut().zip(&mut self.tallies).enumerate() {
-                let field = self.starts.get(index).map(|(start, end)| &line[*start..*end]);
-                column.push(field, 1, &self.format, tally).map_err(|columns::NotUtf8| TextError::NotUtf8 {
-                    line: number,
-                    column: self.schema.field(index).name().clone(),
-                })?;
+            match self.push_line()? {
+                Some(length) => bytes += length,
+                None => break,
             }
+            rows += 1;
         }
         if rows == 0 {
             return Ok(None);
@@ -137,6 +148,48 @@ impl TextReader {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::<Schema>::clone(&self.schema), arrays, &options);
         Ok(Some(batch.expect("each column got one value a row, of the schema's type")))
+    }
+
+    /// Adds the fields of the next line, and tells its length; `None` at the end.
+    fn push_line(&mut self) -> Result<Option<usize>, TextError> {
+        let number = self.lines.number() + 1;
+        let Some(line) = self.lines.next_line()? else { return Ok(None) };
+        let not_utf8 = |index: usize| {
+            let column = self.schema.field(index).name().clone();
+            move |columns::NotUtf8| TextError::NotUtf8 { line: number, column }
+        };
+        let columns = self.columns.iter_mut().zip(&mut self.tallies).enumerate();
+        match &self.record {
+            Record::Delimited(format) => {
+                let (most, rest) = (self.described.len(), format.last_column_takes_rest);
+                split(line, format.separators[0], format.escape, most, rest, &mut self.starts);
+                for (index, (column, tally)) in columns {
+                    let field = self.starts.get(index).map(|(start, end)| &line[*start..*end]);
+                    column.push(field, 1, format, tally).map_err(not_utf8(index))?;
+                }
+            }
+            Record::OpenCsv(format) => {
+                self.csv.cut(line, format);
+                for (index, (column, tally)) in columns {
+                    column.push_value(self.csv.get(index), 1, &self.plain, tally).map_err(not_utf8(index))?;
+                }
+            }
+            Record::JsonLines => {
+                let invalid = |why: String| TextError::Invalid { line: number, why };
+                let text = std::str::from_utf8(line).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
+                let members = match json_tree::parse(text).map_err(invalid)? {
+                    json_tree::Json::Object(members) => members,
+                    _ => return Err(invalid("it is JSON, and no object".to_owned())),
+                };
+                for (index, (column, tally)) in columns {
+                    let described = &self.described[index];
+                    let value = json::member(&members, &described.name);
+                    json::push(column, value, &described.data_type, &self.plain, tally)
+                        .map_err(|why| invalid(format!("column {:?}: {why}", described.name)))?;
+                }
+            }
+        }
+        Ok(Some(line.len()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests of whole lines against the arrays that they become.
 
+use std::fs::File;
 use std::io::Write;
 
 use arrow::array::{Array, AsArray};
@@ -18,7 +19,12 @@ fn columns(types: &[&str]) -> Vec<SourceColumn> {
 }
 
 fn reader(text: &[u8], types: &[&str], format: &TextFormat) -> TextReader {
-    TextReader::new(Box::new(io::Cursor::new(text.to_vec())), &columns(types), format)
+    TextReader::new(
+        Box::new(io::Cursor::new(text.to_vec())),
+        &columns(types),
+        Record::Delimited(format.clone()),
+        format.skip_header_lines,
+    )
 }
 
 fn read(text: &str, types: &[&str], format: &TextFormat) -> (RecordBatch, Vec<Unparsable>) {
@@ -143,6 +149,11 @@ fn packed_text_is_unpacked_by_its_first_bytes() {
     let mut encoder = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
     encoder.write_all(b"1\n2\n").unwrap();
     encoder.finish().unwrap();
-    let mut reader = TextReader::new(open(File::open(&path).unwrap()).unwrap(), &columns(&["int"]), &csv());
+    let mut reader = TextReader::new(
+        open(File::open(&path).unwrap(), "part-0").unwrap(),
+        &columns(&["int"]),
+        Record::Delimited(csv()),
+        0,
+    );
     assert_eq!(reader.next_batch(10).unwrap().unwrap().num_rows(), 2);
 }

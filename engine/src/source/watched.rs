@@ -1,16 +1,11 @@
-//! A file under the Parquet decoder that remembers why the system refused to read, so that a failing disk is not
-//! taken for a damaged file.
+//! A file under a foreign decoder that remembers why the system refused to read, so that a failing disk is not taken
+//! for a damaged file, and that allocates nothing for bytes that it does not have.
 
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use parquet::errors::{ParquetError, Result};
-use parquet::file::reader::{ChunkReader, Length};
-
-/// Bytes read at once for a page's header; headers with statistics take a few hundred.
-const HEADER_BYTES: usize = 1 << 10;
 
 /// The file, and the error that it met.
 #[derive(Clone)]
@@ -34,6 +29,38 @@ impl Watched {
     /// The system's error, if one was met since the last call.
     pub(super) fn take_failure(&self) -> Option<io::Error> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Its length when it was opened.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Reads on from `start`.
+    pub(super) fn from(&self, start: u64) -> From {
+        From { watched: self.clone(), at: start }
+    }
+
+    /// `length` bytes from `start`.
+    pub(super) fn bytes(&self, start: u64, length: u64) -> io::Result<Bytes> {
+        let end = start.saturating_add(length);
+        let ends = |at: u64| {
+            io::Error::new(
+                ErrorKind::UnexpectedEof,
+                format!("bytes {start} to {end} are wanted, and the file ends at {at}"),
+            )
+        };
+        // Checked before anything is allocated: a damaged footer may promise any length.
+        let wanted = usize::try_from(length).ok().filter(|_| end <= self.length).ok_or_else(|| ends(self.length))?;
+        let mut bytes = vec![0; wanted];
+        let mut filled = 0;
+        while filled < wanted {
+            match self.read_at(&mut bytes[filled..], start + filled as u64)? {
+                0 => return Err(ends(start + filled as u64)),
+                read => filled += read,
+            }
+        }
+        Ok(bytes.into())
     }
 
     fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
@@ -77,39 +104,5 @@ impl Read for From {
         let read = self.watched.read_at(buffer, self.at)?;
         self.at += read as u64;
         Ok(read)
-    }
-}
-
-impl Length for Watched {
-    fn len(&self) -> u64 {
-        self.length
-    }
-}
-
-impl ChunkReader for Watched {
-    type T = BufReader<From>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T> {
-        Ok(BufReader::with_capacity(HEADER_BYTES, From { watched: self.clone(), at: start }))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        // Checked before anything is allocated: a damaged footer may promise any length.
-        if start.saturating_add(length as u64) > self.length {
-            return Err(ParquetError::EOF(format!(
-                "bytes {start} to {} lie behind the end at {}",
-                start.saturating_add(length as u64),
-                self.length
-            )));
-        }
-        let mut bytes = vec![0; length];
-        let mut filled = 0;
-        while filled < length {
-            match self.read_at(&mut bytes[filled..], start + filled as u64)? {
-                0 => return Err(ParquetError::EOF(format!("the file ends at {}", start + filled as u64))),
-                read => filled += read,
-            }
-        }
-        Ok(bytes.into())
     }
 }

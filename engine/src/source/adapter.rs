@@ -20,13 +20,13 @@ use arrow::error::ArrowError;
 use arrow::temporal_conversions::as_datetime_with_timezone;
 use skein_protocol::types::DataType;
 
-use super::super::calendar::{REFORM_DAY, REFORM_MICROS, WriterCalendar, day_from_julian, micros_from_julian};
-use super::super::text::{limit, pad};
+use super::calendar::{REFORM_DAY, REFORM_MICROS, WriterCalendar, day_from_julian, micros_from_julian};
+use super::text::{limit, pad};
 use crate::types::arrow_type;
 
 /// How values of a file become values of the described type.
 #[derive(Debug)]
-pub(in crate::source) enum Adapter {
+pub(super) enum Adapter {
     /// They are the same.
     Same,
     /// Arrow's cast; values that do not fit are errors.
@@ -49,11 +49,11 @@ pub(in crate::source) enum Adapter {
 
 /// What the adapters of one file need to know of its writer, and of the column.
 #[derive(Debug, Clone)]
-pub(in crate::source) struct RowsContext<'a> {
+pub(super) struct RowsContext<'a> {
     /// The writer's calendar.
-    pub(in crate::source) calendar: &'a WriterCalendar,
+    pub(super) calendar: &'a WriterCalendar,
     /// Whether the column's timestamps are INT96.
-    pub(in crate::source) int96: bool,
+    pub(super) int96: bool,
 }
 
 /// Casts report values that do not fit; they never make them null.
@@ -62,7 +62,7 @@ const STRICT: CastOptions<'static> =
 
 impl Adapter {
     /// The adapter from a file's type to a described one; an error says why values could be lost.
-    pub(in crate::source) fn plan(from: &ArrowType, to: &DataType, context: &RowsContext<'_>) -> Result<Self, String> {
+    pub(super) fn plan(from: &ArrowType, to: &DataType, context: &RowsContext<'_>) -> Result<Self, String> {
         let target = arrow_type(to);
         let conflict = || Err(format!("the file has {}, which cannot be read as {to} without loss", shown(from)));
         Ok(match (from, to) {
@@ -120,6 +120,8 @@ impl Adapter {
                 }
                 _ => return conflict(),
             },
+            // A column of nothing but nulls.
+            (ArrowType::Null, _) => Self::Cast(target),
             _ if casts(from, to) => Self::Cast(target),
             _ => return conflict(),
         })
@@ -215,14 +217,15 @@ fn casts(from: &ArrowType, to: &DataType) -> bool {
         DataType::Int => matches!(from, A::Int8 | A::Int16 | A::UInt8 | A::UInt16),
         DataType::BigInt => matches!(from, A::Int8 | A::Int16 | A::Int32 | A::UInt8 | A::UInt16 | A::UInt32),
         DataType::Double => matches!(from, A::Float32 | A::Int8 | A::Int16 | A::Int32),
-        DataType::String => matches!(from, A::Binary),
+        // Avro's enums are dictionaries.
+        DataType::String => matches!(from, A::Binary | A::Dictionary(..)),
         DataType::Binary => matches!(from, A::Utf8 | A::FixedSizeBinary(_)),
         _ => false,
     }
 }
 
 fn shown(arrow: &ArrowType) -> String {
-    super::schema::type_in_file(arrow).map_or_else(|name| name, |data_type| data_type.to_string())
+    super::file_schema::type_in_file(arrow).map_or_else(|name| name, |data_type| data_type.to_string())
 }
 
 fn lengths(array: ArrayRef, length: u32, padded: bool, shortened: &mut u64) -> ArrayRef {

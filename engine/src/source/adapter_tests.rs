@@ -3,7 +3,7 @@
 use arrow::array::{BinaryArray, Decimal128Array, Float32Array, Int32Array, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{Field, Int32Type};
 
-use super::super::super::calendar::days_from_civil;
+use super::super::calendar::days_from_civil;
 use super::*;
 
 const PROLEPTIC: WriterCalendar =

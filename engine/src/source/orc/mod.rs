@@ -1,0 +1,16 @@
+//! ORC files: what their footers tell, and reading them.
+//!
+//! In: files, described columns. Out: tails, record batches. Not here: partition columns and checks for changed files
+//! (`read`), what is made of differences between files (`columns`), how columns become the described ones (`adapter`).
+//!
+//! Values are decoded by `orc-rust`. What it takes on trust is looked at before: sizes, the tree of types.
+
+mod blocks;
+mod chunks;
+mod message;
+mod reader;
+mod tail;
+mod timestamps;
+
+pub(super) use reader::OrcReader;
+pub(super) use tail::tail;

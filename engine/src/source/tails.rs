@@ -1,0 +1,114 @@
+//! What files tell of themselves: rows, columns and writers of many files, read beside each other.
+//!
+//! In: paths, a format whose files name their columns. Out: [`Tail`]s. Holds nothing of the files' data.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::calendar::WriterCalendar;
+use super::decoding::DecodeFailure;
+use super::file_schema::FileSchema;
+use super::{avro, orc, parquet};
+
+/// Threads that read tails of one table. Tables are inspected beside each other, too, so few are enough.
+const TAIL_THREADS: usize = 4;
+/// Below this many files a thread is not worth its start.
+const FILES_A_THREAD: usize = 16;
+/// Most schemas that are looked through for each file.
+pub(super) const MAX_SHARED_SCHEMAS: usize = 64;
+
+/// A format whose files name their columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SelfTold {
+    /// Parquet.
+    Parquet,
+    /// ORC.
+    Orc,
+    /// Avro's object container files.
+    Avro,
+}
+
+impl SelfTold {
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "Parquet",
+            Self::Orc => "ORC",
+            Self::Avro => "Avro",
+        }
+    }
+}
+
+/// What one file tells.
+#[derive(Debug, Clone)]
+pub(super) struct Tail {
+    /// Rows of the file.
+    pub(super) rows: u64,
+    /// Rows of each part that can be read by itself; empty where the format has none.
+    pub(super) row_groups: Vec<u64>,
+    /// Columns.
+    pub(super) schema: Arc<FileSchema>,
+    /// The writer's calendar and zone.
+    pub(super) calendar: WriterCalendar,
+}
+
+impl Tail {
+    /// A file of these parts.
+    pub(super) fn of_groups(row_groups: Vec<u64>, schema: Arc<FileSchema>, calendar: WriterCalendar) -> Self {
+        Self { rows: row_groups.iter().fold(0, |sum, rows| sum.saturating_add(*rows)), row_groups, schema, calendar }
+    }
+}
+
+/// The tails of all files at `paths`, in their order.
+pub(super) fn tails(format: SelfTold, paths: &[&Path]) -> Vec<Result<Tail, DecodeFailure>> {
+    match format {
+        SelfTold::Parquet => beside_each_other(paths, parquet::tail),
+        SelfTold::Orc => beside_each_other(paths, orc::tail),
+        SelfTold::Avro => beside_each_other(paths, avro::tail),
+    }
+}
+
+/// Schemas that were met: most files of a table have the same, which is then held in memory once.
+#[derive(Debug, Default)]
+pub(super) struct Shapes(Vec<Arc<FileSchema>>);
+
+impl Shapes {
+    /// The known schema that equals `schema`, or this one.
+    pub(super) fn shared(&mut self, schema: FileSchema) -> Arc<FileSchema> {
+        if let Some(known) = self.0.iter().rev().find(|known| ***known == schema) {
+            return Arc::clone(known);
+        }
+        let schema = Arc::new(schema);
+        if self.0.len() < MAX_SHARED_SCHEMAS {
+            self.0.push(Arc::clone(&schema));
+        }
+        schema
+    }
+}
+
+fn beside_each_other<S: Default, T: Send>(paths: &[&Path], read: impl Fn(&Path, &mut S) -> T + Sync) -> Vec<T> {
+    let threads = (paths.len() / FILES_A_THREAD).clamp(1, TAIL_THREADS);
+    if threads == 1 {
+        let mut shapes = S::default();
+        return paths.iter().map(|path| read(path, &mut shapes)).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let (mut done, mut shapes) = (Vec::new(), S::default());
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = paths.get(index) else { return done };
+            done.push((index, read(path, &mut shapes)));
+        }
+    };
+    let mut all: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, tail)| tail).collect()
+}
