@@ -216,7 +216,7 @@ impl Look<'_> {
         let tails = Tails::read(format, &listing, findings);
         let columns = columns::from_tails(format, &listing.keys, &tails.known, &tails.paths(&listing), findings);
         findings.note(
-            "Nothing describes the table: its columns were learnt from the files, and partition columns are strings.",
+            "Nothing describes the table: its columns were learnt from the files' footers or headers, and partition columns are strings.",
         );
         let keys = listing.keys.iter().map(|key| (key.clone(), DataType::String)).collect();
         seen.format = Some(match format {

@@ -215,4 +215,6 @@ impl HiveSource {
 }
 
 #[cfg(test)]
+mod legacy_tests;
+#[cfg(test)]
 mod tests;

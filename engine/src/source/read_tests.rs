@@ -3,17 +3,18 @@
 use std::fs;
 use std::io::Write;
 
-use arrow::array::{AsArray, Int32Array, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int32Array, StringArray};
 use arrow::datatypes::{DataType as ArrowType, Field, Int32Type, Schema, TimestampMicrosecondType};
 use parquet::arrow::ArrowWriter;
 use parquet::data_type::{Int96, Int96Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use skein_protocol::ids::{ConnectionName, Generation, MigrationId, PolicyName};
-use skein_protocol::inspection::{DescribedBy, TextFormat};
+use skein_protocol::inspection::{AvroFormat, DescribedBy, JsonLinesFormat, OpenCsvFormat, TextFormat};
 use skein_protocol::plan::{PLAN_FORMAT, PlanSource, PlanTarget, PlannedChecks, Strategy, StrategyKind};
 use tempfile::TempDir;
 
+use super::super::fingerprint::Identity;
 use super::*;
 
 /// A plan over the files of `folder`, with partition columns `dt` (string) and `n` (int).
@@ -107,6 +108,11 @@ fn parquet_file(folder: &TempDir, name: &str) {
         ArrowWriter::try_new(File::create(folder.path().join(name)).unwrap(), schema, Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
+}
+
+/// Writes `text` into the file `f` of `folder`.
+fn written(folder: &TempDir, text: &str) {
+    fs::write(folder.path().join("f"), text).unwrap();
 }
 
 fn whole() -> BatchInput {
@@ -256,4 +262,123 @@ fn a_cut_gzip_file_is_damaged() {
     let plan = plan(&folder, &[("i", "int")], SourceFormat::Text(TextFormat::default()), &["f"]);
     let failure = read_input(&plan, &whole(), 10).unwrap().find_map(Result::err).unwrap();
     assert_eq!(failure.code(), Code::FileDamaged);
+}
+
+/// An ORC file with a column of numbers called `first` and one of texts called `second`, in stripes of 40 rows or so.
+fn orc_file(folder: &TempDir, first: &str, second: &str) {
+    let schema = Arc::new(Schema::new(vec![
+        Field::new(first, ArrowType::Int32, true),
+        Field::new(second, ArrowType::Utf8, true),
+    ]));
+    let file = File::create(folder.path().join("f")).unwrap();
+    let builder = orc_rust::ArrowWriterBuilder::new(file, Arc::clone(&schema)).with_stripe_byte_size(1);
+    let mut writer = builder.try_build().unwrap();
+    for start in [0, 40] {
+        let texts = StringArray::from_iter((start..start + 40).map(|row| (row % 3 != 0).then(|| format!("t{row}"))));
+        let columns: [ArrayRef; 2] = [Arc::new(Int32Array::from_iter_values(start..start + 40)), Arc::new(texts)];
+        writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns.to_vec()).unwrap()).unwrap();
+    }
+    writer.close().unwrap();
+}
+
+#[test]
+fn orc_is_read_by_names_or_where_its_writer_knew_none_by_position() {
+    for (first, second) in [("I", "s"), ("_col0", "_col1")] {
+        let folder = tempfile::tempdir().unwrap();
+        orc_file(&folder, first, second);
+        let columns = [("i", "bigint"), ("S", "varchar(2)"), ("later", "timestamp")];
+        let plan = plan(&folder, &columns, SourceFormat::Orc, &["f"]);
+        let mut reader = read_input(&plan, &whole(), 30).unwrap();
+        assert_eq!(reader.footer_rows(), Some(80));
+        let batches: Vec<RecordBatch> = reader.by_ref().map(Result::unwrap).collect();
+        let all = arrow::compute::concat_batches(&reader.schema(), &batches).unwrap();
+        assert_eq!(all.column(0).as_primitive::<arrow::datatypes::Int64Type>().value(79), 79, "{first}");
+        assert_eq!(
+            (all.column(1).as_string::<i32>().value(1), all.column(1).as_string::<i32>().value(10)),
+            ("t1", "t1")
+        );
+        assert_eq!((all.column(1).null_count(), all.column(2).null_count()), (27, 80));
+        let shortened = Unparsable { nulled: 0, shortened: 46 };
+        assert_eq!(reader.unparsable(), [("S".to_owned(), shortened)]);
+        let stripes = BatchInput { file: 0, row_groups: Some((1, 1)) };
+        let second: Vec<RecordBatch> = read_input(&plan, &stripes, 100).unwrap().map(Result::unwrap).collect();
+        assert_eq!(second[0].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0), 40);
+        let beyond = BatchInput { file: 0, row_groups: Some((1, 9)) };
+        let failure = read_input(&plan, &beyond, 100).err().unwrap();
+        assert_eq!(failure.problem.code, Code::FileDamaged);
+    }
+}
+
+#[test]
+fn avro_files_without_a_column_have_its_default_or_null() {
+    let schema = Arc::new(Schema::new(vec![Field::new("I", ArrowType::Int32, false)]));
+    for codec in ["null", "deflate", "snappy", "zstandard", "bzip2"] {
+        use arrow_avro::compression::CompressionCodec as Codec;
+        let folder = tempfile::tempdir().unwrap();
+        let packed = match codec {
+            "deflate" => Some(Codec::Deflate),
+            "snappy" => Some(Codec::Snappy),
+            "zstandard" => Some(Codec::ZStandard),
+            "bzip2" => Some(Codec::Bzip2),
+            _ => None,
+        };
+        let file = File::create(folder.path().join("f")).unwrap();
+        let builder = arrow_avro::writer::WriterBuilder::new(Schema::clone(&schema)).with_compression(packed);
+        let mut writer = builder.build::<_, arrow_avro::writer::format::AvroOcfFormat>(file).unwrap();
+        let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(0..500));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![numbers]).unwrap();
+        (0..3).for_each(|_| writer.write(&batch).unwrap());
+        writer.finish().unwrap();
+        let format = AvroFormat { defaults: [("later".to_owned(), "x, y".to_owned())].into() };
+        let columns = [("i", "double"), ("later", "string"), ("other", "array<int>")];
+        let plan = plan(&folder, &columns, SourceFormat::Avro(format), &["f"]);
+        let reader = read_input(&plan, &whole(), 64).unwrap();
+        assert_eq!(reader.footer_rows(), Some(1_500), "{codec}");
+        let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1_500);
+        assert_eq!(batches[0].column(0).as_primitive::<arrow::datatypes::Float64Type>().value(7), 7.0);
+        assert_eq!(batches[1].column(1).as_string::<i32>().value(0), "x, y");
+        assert_eq!(batches[0].column(2).null_count(), 64);
+    }
+}
+
+#[test]
+fn json_lines_are_read_by_keys_and_what_does_not_fit_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let columns = [("i", "int"), ("m", "decimal(38,10)"), ("s", "string"), ("l", "array<struct<x:int,at:timestamp>>")];
+    let lines = "{\"I\": 7, \"m\": 1234567890123456789012345678.1234567890, \"s\": \"\\u00e9\", \"L\": [{\"X\": 1, \"at\": \"2024-01-01 10:00:00.5\"}, null]}\n{\"i\": null, \"extra\": {}}\n";
+    written(&folder, lines);
+    let json = || SourceFormat::JsonLines(JsonLinesFormat::default());
+    let first = plan(&folder, &columns, json(), &["f"]);
+    let batch = read_input(&first, &whole(), 10).unwrap().next().unwrap().unwrap();
+    assert_eq!((batch.num_rows(), batch.column(0).null_count(), batch.column(3).null_count()), (2, 1, 1));
+    let decimals = batch.column(1).as_primitive::<arrow::datatypes::Decimal128Type>();
+    assert_eq!(decimals.value_as_string(0), "1234567890123456789012345678.1234567890");
+    assert_eq!(batch.column(2).as_string::<i32>().value(0), "é");
+    let items = batch.column(3).as_list::<i32>().value(0);
+    assert_eq!((items.len(), items.null_count()), (2, 1));
+    for wrong in ["{\"i\": \"7\"}", "{\"i\": 1.5}", "{\"i\": 99999999999}", "{\"s\": 1}", "{\"l\": 1}", "[]", "", "{"] {
+        written(&folder, &format!("{{}}\n{wrong}\n"));
+        let plan = plan(&folder, &columns, json(), &["f"]);
+        let failure = read_input(&plan, &whole(), 10).unwrap().next().unwrap().unwrap_err();
+        assert_eq!(failure.problem.code, Code::ValueInvalid, "{wrong}");
+        assert!(failure.problem.why.contains("line 2"), "{}", failure.problem.why);
+    }
+}
+
+#[test]
+fn opencsv_gives_strings_and_missing_fields_as_null() {
+    let folder = tempfile::tempdir().unwrap();
+    written(&folder, "h\n\"a \"\"q\"\"\",\"1,5\",x\n,\n\n");
+    let format = OpenCsvFormat { skip_header_lines: 1, ..OpenCsvFormat::default() };
+    let columns = [("a", "string"), ("b", "string"), ("c", "string")];
+    let plan = plan(&folder, &columns, SourceFormat::OpenCsv(format), &["f"]);
+    let batch = read_input(&plan, &whole(), 10).unwrap().next().unwrap().unwrap();
+    let texts = |column: usize| {
+        batch.column(column).as_string::<i32>().iter().map(|t| t.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(texts(0), [some("a \"q\""), some(""), None]);
+    assert_eq!(texts(1), [some("1,5"), some(""), None]);
+    assert_eq!(texts(2), [some("x"), None, None]);
 }

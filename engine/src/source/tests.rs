@@ -110,7 +110,7 @@ fn without_a_description_footers_and_folders_tell() {
     warehouse.parquet("Plays/DT=01/f", 2);
     warehouse.parquet("Plays/dt=__HIVE_DEFAULT_PARTITION__/f", 1);
     warehouse.text("notes/f", "just text");
-    warehouse.text("old/f", "ORC and so on");
+    warehouse.text("old/f", "SEQ and so on");
     fs::create_dir_all(warehouse.path("empty/x").parent().unwrap()).unwrap();
     let names: Vec<String> = warehouse.source().select().unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(names, ["music.empty", "music.notes", "music.old", "music.plays"]);
@@ -127,9 +127,9 @@ fn without_a_description_footers_and_folders_tell() {
 
 #[test]
 fn what_cannot_be_migrated_is_refused_by_name() {
-    let orc = r#""serde": "org.apache.hadoop.hive.ql.io.orc.OrcSerde", "columns": {"i": "int"}"#;
+    let rc = r#""input_format": "org.apache.hadoop.hive.ql.io.RCFileInputFormat", "columns": {"i": "int"}"#;
     let warehouse = Warehouse::new(Some(&format!(
-        r#""v": {{"type": "VIEW", "columns": {{"i": "int"}}, "sql": "SELECT 1"}}, "o": {{{orc}}},
+        r#""v": {{"type": "VIEW", "columns": {{"i": "int"}}, "sql": "SELECT 1"}}, "o": {{{rc}}},
            "acid": {{{PARQUET}, "columns": {{"i": "int"}}, "properties": {{"transactional": "true"}}}},
            "away": {{{PARQUET}, "columns": {{"i": "int"}}, "location": "/etc"}},
            "union": {{{PARQUET}, "columns": {{"u": "uniontype<int,string>"}}, "location": "w/music.db"}},
@@ -151,7 +151,7 @@ fn what_cannot_be_migrated_is_refused_by_name() {
         assert_eq!(codes(&inspection), [code], "{table}");
         assert_eq!(inspection.problems[0].dataset.as_deref(), Some(format!("music.{table}").as_str()));
     }
-    assert!(warehouse.inspect("o").problems[0].what.contains("ORC"));
+    assert!(warehouse.inspect("o").problems[0].what.contains("RCFile"));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn text_tables_find_the_order_of_their_columns_or_are_refused() {
     warehouse.text("csv/f", "1,1000,x\n2,2000,y\n");
     warehouse.text("listed/f", "x,1\n");
     warehouse.text("alone/f", "1,2\n");
-    warehouse.text("packed/f", "BZh91AY");
+    warehouse.text("packed/f", "PK\u{3}\u{4}");
     assert_eq!(codes(&warehouse.inspect("csv")), [Code::DescriptionInvalid]);
     let message = "message hive_schema { optional int32 i; optional int64 b; optional binary s (UTF8); }";
     let schema = Arc::new(::parquet::schema::parser::parse_message_type(message).unwrap());

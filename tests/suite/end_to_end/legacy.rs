@@ -7,13 +7,23 @@ use std::path::{Path, PathBuf};
 use skein_tests::{World, contents, policy};
 
 const DATABASE: &str = "radio";
-const MIGRATED: [&str; 7] = ["airings", "airings_pipe", "airings_text", "buckets", "codes", "silence", "towns"];
-const REFUSED: [(&str, &str); 4] = [
-    ("airings_orc", "FORMAT_UNSUPPORTED"),
-    ("airings_avro", "FORMAT_UNSUPPORTED"),
-    ("airings_opencsv", "FORMAT_UNSUPPORTED"),
-    ("loud", "NOT_A_TABLE"),
+const MIGRATED: [&str; 13] = [
+    "airings",
+    "airings_avro",
+    "airings_bz2",
+    "airings_json",
+    "airings_opencsv",
+    "airings_orc",
+    "airings_pipe",
+    "airings_text",
+    "buckets",
+    "codes",
+    "later_orc",
+    "silence",
+    "towns",
 ];
+const REFUSED: [(&str, &str); 3] =
+    [("airings_rc", "FORMAT_UNSUPPORTED"), ("airings_seq", "FORMAT_UNSUPPORTED"), ("loud", "NOT_A_TABLE")];
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/legacy")

@@ -171,7 +171,7 @@ mod tests {
         bzip2.write_all(&text).unwrap();
         let (one, other) = text.split_at(1_000);
         let files = [
-            ("a.snappy", [framed(&[one], snappy), framed(&[], snappy), framed(&[other, b""], snappy)].concat()),
+            ("a.snappy", [framed(&[one], snappy), framed(&[], snappy), framed(&[b"", other], snappy)].concat()),
             ("a.lz4", framed(&[one, other], lz4_flex::block::compress)),
             ("a.deflate", zlib.finish().unwrap()),
             ("a.zst", [zstd::encode_all(one, 1).unwrap(), zstd::encode_all(other, 1).unwrap()].concat()),
