@@ -170,7 +170,7 @@ fn changed_bytes_fail_with_a_code_or_are_read_and_never_panic() {
         for _ in 0..MUTATIONS {
             let folder = tempfile::tempdir().unwrap();
             let mut bytes = whole.clone();
-            if next(&mut state) % 10 == 0 {
+            if next(&mut state).is_multiple_of(10) {
                 bytes.truncate(next(&mut state) % whole.len());
             }
             for _ in 0..=next(&mut state) % 3 {
