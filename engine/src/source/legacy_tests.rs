@@ -139,6 +139,13 @@ fn orc_avro_json_and_packed_text_give_the_rows_that_parquet_gives() {
             }
             (expected, read) = (only(&expected, &parquet[0]), only(&read, &parquet[0]));
         }
+        if table == "airings_bz2" {
+            // Text without escapes cannot tell the string \N from a null, for no reader.
+            expected.iter_mut().filter(|row| row["jingle"] == "\\N").for_each(|row| {
+                row.insert("jingle".to_owned(), "null".to_owned());
+            });
+            expected.sort();
+        }
         assert_eq!(read.len(), expected.len(), "{table}");
         for (row, expected) in read.iter().zip(&expected) {
             assert_eq!(row, expected, "{table}");

@@ -298,7 +298,7 @@ fn orc_is_read_by_names_or_where_its_writer_knew_none_by_position() {
             ("t1", "t1")
         );
         assert_eq!((all.column(1).null_count(), all.column(2).null_count()), (27, 80));
-        let shortened = Unparsable { nulled: 0, shortened: 46 };
+        let shortened = Unparsable { nulled: 0, shortened: 47 };
         assert_eq!(reader.unparsable(), [("S".to_owned(), shortened)]);
         let stripes = BatchInput { file: 0, row_groups: Some((1, 1)) };
         let second: Vec<RecordBatch> = read_input(&plan, &stripes, 100).unwrap().map(Result::unwrap).collect();
