@@ -135,7 +135,9 @@ fn orc_avro_json_and_packed_text_give_the_rows_that_parquet_gives() {
         if table == "airings_avro" {
             // Hive's timestamps in Avro end with the millisecond.
             for row in expected.iter_mut().chain(&mut read) {
-                row.get_mut("aired_at").unwrap().truncate("1969-12-31T23:59:59.999".len());
+                let at = row.get_mut("aired_at").unwrap();
+                at.truncate("1969-12-31T23:59:59.999".len());
+                *at = at.trim_end_matches(".000").to_owned();
             }
             (expected, read) = (only(&expected, &parquet[0]), only(&read, &parquet[0]));
         }
