@@ -91,13 +91,8 @@ fn measured(name: &str, rows: u64, work: impl FnOnce() -> Result<String>) -> Res
 
 fn engine(folder: &Path, warehouse: &Path) -> Engine {
     let text = |path: &Path| path.display().to_string();
-    let legacy =
-        Connection::HiveFiles(HiveFiles { warehouse: text(warehouse), description: None, allowed_roots: Vec::new() });
-    let lake = Connection::Iceberg(IcebergTarget {
-        catalog_file: text(&folder.join("catalog.db")),
-        catalog_name: "skein".to_owned(),
-        warehouse: text(&folder.join("lake")),
-    });
+    let legacy = Connection::HiveFiles(HiveFiles::at(text(warehouse)));
+    let lake = Connection::Iceberg(IcebergTarget::sqlite(text(&folder.join("catalog.db")), text(&folder.join("lake"))));
     Engine::new([("legacy".into(), legacy), ("lake".into(), lake)].into(), EngineSettings::default())
 }
 

@@ -8,7 +8,6 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,10 +25,11 @@ use skein_protocol::problem::{Code, Problem};
 
 use crate::batch::{self, BATCH_ROWS, Cancel, Counters, Work};
 use crate::failure::internal;
-use crate::files::Files;
-use crate::iceberg::catalog::Catalog;
+use crate::files::{Files, ObjectStores};
+use crate::iceberg::catalog::{self, Catalog};
 use crate::iceberg::read::Scan;
 use crate::iceberg::{collect, read, stage, tombstone};
+use crate::io_runtime::IoRuntime;
 use crate::script;
 use crate::source::HiveSource;
 
@@ -67,7 +67,7 @@ pub struct EngineMetrics {
 #[derive(Debug)]
 pub struct Engine {
     sources: BTreeMap<ConnectionName, Arc<HiveSource>>,
-    targets: BTreeMap<ConnectionName, Arc<Target>>,
+    targets: BTreeMap<ConnectionName, Result<Arc<Target>, Failure>>,
     files: Files,
     fsyncs: Arc<AtomicU64>,
     counters: Arc<Counters>,
@@ -77,8 +77,8 @@ pub struct Engine {
 /// A target connection.
 #[derive(Debug)]
 struct Target {
-    warehouse: PathBuf,
-    catalog: Catalog,
+    warehouse: String,
+    catalog: Box<dyn Catalog>,
 }
 
 impl Engine {
@@ -86,7 +86,10 @@ impl Engine {
     #[must_use]
     pub fn new(connections: Connections, settings: EngineSettings) -> Self {
         let fsyncs = Arc::new(AtomicU64::new(0));
-        let files = Files::new(Arc::clone(&fsyncs));
+        let runtime = Arc::new(IoRuntime::default());
+        let stored = connections.values().map(Connection::stored);
+        let objects = Arc::new(ObjectStores::new(Arc::clone(&runtime), stored));
+        let files = Files::with_objects(Arc::clone(&fsyncs), objects);
         let (mut sources, mut targets) = (BTreeMap::new(), BTreeMap::new());
         for (name, connection) in connections {
             match connection {
@@ -94,8 +97,9 @@ impl Engine {
                     sources.insert(name.clone(), Arc::new(HiveSource::new(name, config)));
                 }
                 Connection::Iceberg(config) => {
-                    let catalog = Catalog::new(files.clone(), PathBuf::from(config.catalog_file), &config.catalog_name);
-                    targets.insert(name, Arc::new(Target { warehouse: PathBuf::from(config.warehouse), catalog }));
+                    let catalog = catalog::of(&config, &files, &runtime);
+                    let warehouse = config.warehouse.trim_end_matches('/').to_owned();
+                    targets.insert(name, catalog.map(|catalog| Arc::new(Target { warehouse, catalog })));
                 }
             }
         }
@@ -127,7 +131,7 @@ impl Engine {
         self.targets
             .get(name)
             .cloned()
-            .ok_or_else(|| self.no_connection(name, "iceberg", self.sources.contains_key(name)))
+            .unwrap_or_else(|| Err(self.no_connection(name, "iceberg", self.sources.contains_key(name))))
     }
 
     fn no_connection(&self, name: &ConnectionName, kind: &str, other_kind: bool) -> Failure {
@@ -207,8 +211,9 @@ impl DataPlane for Engine {
         blocking("inspecting a table", move |_| {
             let loaded = target.catalog.load(&request.target)?;
             let occupied_by = loaded.filter(|table| !table.tombstone).map(|table| table.metadata_location);
-            let location = target.warehouse.join(&request.target.database).join(&request.target.table);
-            source.inspect(&request.dataset, TargetState { location: location.display().to_string(), occupied_by })
+            let TableName { database, table } = &request.target;
+            let location = format!("{}/{database}/{table}", target.warehouse);
+            source.inspect(&request.dataset, TargetState { location, occupied_by })
         })
         .await
     }
@@ -235,11 +240,14 @@ impl DataPlane for Engine {
     async fn read_staged(&self, request: ReadRequest) -> Result<TableReading, Failure> {
         let (plan, location, memory) =
             (Arc::clone(&request.plan), request.table.metadata_location.clone(), request.memory_bytes);
-        let mut reading = blocking("reading a staged table", move |_| read::read_staged(&request)).await?;
+        let from = self.files.clone();
+        let mut reading = blocking("reading a staged table", move |_| read::read_staged(&from, &request)).await?;
         if !plan.checks.sql.is_empty() {
-            let at = location.clone();
-            let schema = blocking("reading a staged table", move |_| Ok(Scan::open(&at, None)?.schema())).await?;
-            let open = Arc::new(move || Ok(Box::new(Scan::open(&location, None)?) as Box<_>));
+            let (at, from) = (location.clone(), self.files.clone());
+            let schema =
+                blocking("reading a staged table", move |_| Ok(Scan::open(&from, &at, None)?.schema())).await?;
+            let from = self.files.clone();
+            let open = Arc::new(move || Ok(Box::new(Scan::open(&from, &location, None)?) as Box<_>));
             let memory = usize::try_from(memory).unwrap_or(usize::MAX);
             let checks = script::check_sql(&plan.checks.sql, &schema, open, memory).await;
             reading.checks =
@@ -270,7 +278,8 @@ impl DataPlane for Engine {
 
     async fn collect(&self, request: CollectRequest) -> Result<Collected, Failure> {
         let target = self.target(&request.connection)?;
-        blocking("removing staged files", move |_| collect::collect(Path::new(&target.warehouse), &request)).await
+        let files = self.files.clone();
+        blocking("removing staged files", move |_| collect::collect(&files, &target.warehouse, &request)).await
     }
 }
 

@@ -17,9 +17,8 @@ use crate::batch::fixture::{FIRST, MEMORY, Warehouse, table};
 
 fn engine(warehouse: &Warehouse) -> Engine {
     let text = |name: &str| warehouse.folder.path().join(name).display().to_string();
-    let legacy = HiveFiles { warehouse: text("legacy"), description: None, allowed_roots: Vec::new() };
-    let lake =
-        IcebergTarget { catalog_file: text("catalog.db"), catalog_name: "skein".to_owned(), warehouse: text("lake") };
+    let legacy = HiveFiles::at(text("legacy"));
+    let lake = IcebergTarget::sqlite(text("catalog.db"), text("lake"));
     let connections = [("legacy".into(), Connection::HiveFiles(legacy)), ("lake".into(), Connection::Iceberg(lake))];
     Engine::new(connections.into(), EngineSettings::default())
 }

@@ -1,7 +1,7 @@
 //! Files that are written once: created new, hashed as they are written, durable before anybody is told.
 //!
-//! In: bytes and names. Out: [`StagedWriter`], lengths and hashes. Holds: [`Files`], which counts what it forces to the
-//! disk. Not here: what the files hold, which files may be removed (`iceberg::collect`).
+//! In: bytes and locations, on this machine or in object stores. Out: [`StagedWriter`], [`Opened`], lengths and hashes.
+//! Holds: [`Files`], which counts what it forces to the disk. Not here: what the files hold, which files may be removed (`iceberg::collect`).
 //!
 //! A name is never given to an incomplete file twice: data files have names of their own for each attempt, and
 //! [`Files::write_new`] gives a name only to a file that is complete and on the disk.
@@ -13,29 +13,54 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use folders::Folders;
+use skein_protocol::connection::is_object;
 use skein_protocol::evidence::Sum128;
 use xxhash_rust::xxh3::Xxh3;
 
 mod folders;
+mod objects;
+mod opened;
 #[cfg(test)]
 mod tests;
+mod writer;
+
+pub use objects::ObjectStores;
+pub use opened::{Cursor, Opened};
+pub use writer::StagedWriter;
 
 /// Bytes that are read at once when a file is hashed: large enough that system calls do not count.
 const HASH_BUFFER_BYTES: usize = 256 * 1024;
 
-/// Where durable files are made. Clones share the counter and what is known of folders.
+/// Where durable files are made and read again: on disks of this machine and in object stores. Clones share the counter,
+/// what is known of folders, and the stores.
 #[derive(Debug, Clone)]
 pub struct Files {
     fsyncs: Arc<AtomicU64>,
     temporaries: Arc<AtomicU64>,
     folders: Arc<Folders>,
+    objects: Arc<ObjectStores>,
+}
+
+/// What lies in a folder of staged files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name in the folder.
+    pub name: String,
+    /// Length in bytes.
+    pub bytes: u64,
 }
 
 impl Files {
-    /// Files that add each `fsync` to `fsyncs`.
+    /// Files of this machine that add each `fsync` to `fsyncs`.
     #[must_use]
     pub fn new(fsyncs: Arc<AtomicU64>) -> Self {
-        Self { fsyncs, temporaries: Arc::default(), folders: Arc::default() }
+        Self::with_objects(fsyncs, Arc::default())
+    }
+
+    /// The same with object stores.
+    #[must_use]
+    pub fn with_objects(fsyncs: Arc<AtomicU64>, objects: Arc<ObjectStores>) -> Self {
+        Self { fsyncs, temporaries: Arc::default(), folders: Arc::default(), objects }
     }
 
     /// How often a file or a folder was forced to the disk.
@@ -44,28 +69,103 @@ impl Files {
         self.fsyncs.load(Ordering::Relaxed)
     }
 
-    /// Creates the file `path` and the folders above it; the writer hashes what passes.
+    /// Creates the file or object at `location` and the folders above it; the writer hashes what passes.
     ///
     /// # Errors
-    /// When the name exists (even as a dangling link), or the file or a folder cannot be made.
-    pub fn create_new(&self, path: &Path) -> io::Result<StagedWriter> {
-        let file = self.open_new(path)?;
-        Ok(StagedWriter {
-            files: self.clone(),
-            path: path.to_owned(),
-            file: Some(file),
-            hasher: Box::new(Xxh3::new()),
-            bytes: 0,
-        })
+    /// When the name exists (even as a dangling link), or the file or a folder cannot be made. For an object it may be
+    /// the writer that tells.
+    pub fn create_new(&self, location: &str) -> io::Result<StagedWriter> {
+        if is_object(location) {
+            let object = self.objects.object(location)?;
+            return Ok(StagedWriter::object(self.clone(), Arc::clone(&self.objects), object));
+        }
+        let path = local(location)?;
+        let file = self.open_new(&path)?;
+        Ok(StagedWriter::file(self.clone(), path, file))
     }
 
-    /// Gives `path` to a new file with exactly these bytes; durable when it returns. A file with the same bytes that
+    /// Opens what lies at `location` for reading.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub fn open(&self, location: &str) -> io::Result<Opened> {
+        if is_object(location) {
+            return Opened::object(Arc::clone(&self.objects), self.objects.object(location)?);
+        }
+        Opened::local(File::open(local(location)?)?)
+    }
+
+    /// All bytes at `location`.
+    ///
+    /// # Errors
+    /// As [`Files::open`].
+    pub fn read(&self, location: &str) -> io::Result<Vec<u8>> {
+        if is_object(location) {
+            return self.objects.read(&self.objects.object(location)?).map(Into::into);
+        }
+        fs::read(local(location)?)
+    }
+
+    /// Length in bytes of what lies at `location`.
+    ///
+    /// # Errors
+    /// As [`Files::open`].
+    pub fn length(&self, location: &str) -> io::Result<u64> {
+        if is_object(location) {
+            return self.objects.head(&self.objects.object(location)?).map(|found| found.size);
+        }
+        fs::metadata(local(location)?).map(|found| found.len())
+    }
+
+    /// Length in bytes and XXH3-128 of what lies at `location`.
+    ///
+    /// # Errors
+    /// As [`Files::open`].
+    pub fn hash(&self, location: &str) -> io::Result<(u64, Sum128)> {
+        let mut from = self.open(location)?.from(0);
+        let mut hasher = Box::new(Xxh3::new());
+        let mut buffer = vec![0; HASH_BUFFER_BYTES];
+        let mut bytes = 0;
+        loop {
+            match from.read(&mut buffer) {
+                Ok(0) => return Ok((bytes, Sum128(hasher.digest128()))),
+                Ok(read) => {
+                    hasher.update(&buffer[..read]);
+                    bytes += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The objects directly in the folder `location` of a store.
+    ///
+    /// # Errors
+    /// When it is no location in a store, or the store refuses.
+    pub fn list_objects(&self, location: &str) -> io::Result<Vec<Listed>> {
+        let (found, _) = self.objects.list(&self.objects.object(location)?)?;
+        let listed = |meta: object_store::ObjectMeta| {
+            Some(Listed { name: meta.location.filename()?.to_owned(), bytes: meta.size })
+        };
+        Ok(found.into_iter().filter_map(listed).collect())
+    }
+
+    /// Removes an object; one that is gone already is as good.
+    ///
+    /// # Errors
+    /// As [`Files::list_objects`].
+    pub fn remove_object(&self, location: &str) -> io::Result<()> {
+        self.objects.remove(&self.objects.object(location)?)
+    }
+
+    /// Gives `location` to a new file with exactly these bytes; durable when it returns. A file with the same bytes that
     /// stands there already is as good.
     ///
     /// # Errors
     /// `AlreadyExists` when a file with other bytes stands there; else when the disk refuses.
-    pub fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.write_new_set(&[(path, bytes)])
+    pub fn write_new(&self, location: &str, bytes: &[u8]) -> io::Result<()> {
+        self.write_new_set(&[(location, bytes)])
     }
 
     /// Like [`Files::write_new`] for several files, which get their names one after the other. Each folder is forced
@@ -73,16 +173,29 @@ impl Files {
     ///
     /// # Errors
     /// As [`Files::write_new`]; the files before the one that failed keep their names.
-    pub fn write_new_set(&self, set: &[(&Path, &[u8])]) -> io::Result<()> {
+    pub fn write_new_set(&self, set: &[(&str, &[u8])]) -> io::Result<()> {
         let mut folders = Vec::new();
-        for (path, bytes) in set {
-            self.name_complete_file(path, bytes)?;
-            let folder = folder_of(path)?;
+        for (location, bytes) in set {
+            if is_object(location) {
+                self.objects.create_or_equal(&self.objects.object(location)?, bytes.to_vec())?;
+                continue;
+            }
+            let path = local(location)?;
+            self.name_complete_file(&path, bytes)?;
+            let folder = folder_of(&path)?.to_owned();
             if !folders.contains(&folder) {
                 folders.push(folder);
             }
         }
-        folders.into_iter().try_for_each(|folder| self.sync_folder(folder))
+        folders.iter().try_for_each(|folder| self.sync_folder(folder))
+    }
+
+    /// Forces the entries of the folder that `location` lies in to the disk. Stores keep theirs by themselves.
+    ///
+    /// # Errors
+    /// As [`Files::sync_folder`].
+    pub fn sync_folder_of(&self, location: &str) -> io::Result<()> {
+        if is_object(location) { Ok(()) } else { self.sync_folder(folder_of(&local(location)?)?) }
     }
 
     /// Makes a folder and those that are missing above it; durable when it returns.
@@ -158,108 +271,6 @@ impl Files {
     }
 }
 
-/// Writes one new file. What is not finished is removed when it is dropped, if that can be done.
-pub struct StagedWriter {
-    files: Files,
-    path: PathBuf,
-    file: Option<File>,
-    hasher: Box<Xxh3>,
-    bytes: u64,
-}
-
-impl StagedWriter {
-    /// The file's path.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Bytes written so far.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Forces the file and its name to the disk; its length in bytes and the XXH3-128 of its content.
-    ///
-    /// # Errors
-    /// When the disk refuses; the file is removed then, if that can be done.
-    pub fn finish(self) -> io::Result<(u64, Sum128)> {
-        let (files, path) = (self.files.clone(), self.path.clone());
-        let finished = self.finish_before_folder()?;
-        files.sync_folder(folder_of(&path)?)?;
-        Ok(finished)
-    }
-
-    /// Like [`StagedWriter::finish`], but the name is durable only after [`Files::sync_folder`]: for many files
-    /// in one folder.
-    ///
-    /// # Errors
-    /// As [`StagedWriter::finish`].
-    pub fn finish_before_folder(mut self) -> io::Result<(u64, Sum128)> {
-        let Some(file) = &self.file else {
-            return Err(io::Error::other("the file was finished before"));
-        };
-        self.files.sync(file)?;
-        self.file = None;
-        Ok((self.bytes, Sum128(self.hasher.digest128())))
-    }
-}
-
-impl Write for StagedWriter {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let Some(file) = &mut self.file else {
-            return Err(io::Error::other("the file was finished before"));
-        };
-        let written = file.write(buffer)?;
-        self.hasher.update(&buffer[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for StagedWriter {
-    fn drop(&mut self) {
-        if self.file.take().is_some()
-            && let Err(error) = fs::remove_file(&self.path)
-        {
-            tracing::debug!(path = %self.path.display(), %error, "unfinished_file_stays");
-        }
-    }
-}
-
-impl std::fmt::Debug for StagedWriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StagedWriter").field("path", &self.path).field("bytes", &self.bytes).finish_non_exhaustive()
-    }
-}
-
-/// Length in bytes and XXH3-128 of a file's content.
-///
-/// # Errors
-/// When the file cannot be read.
-pub fn hash_file(path: &Path) -> io::Result<(u64, Sum128)> {
-    let mut file = File::open(path)?;
-    let mut hasher = Box::new(Xxh3::new());
-    let mut buffer = vec![0; HASH_BUFFER_BYTES];
-    let mut bytes = 0;
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok((bytes, Sum128(hasher.digest128()))),
-            Ok(read) => {
-                hasher.update(&buffer[..read]);
-                bytes += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// A location that does not name a file of this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither an absolute path nor a file: URI without a host")]
@@ -273,6 +284,10 @@ pub struct NotALocation(pub String);
 pub fn path_of(location: &str) -> Result<PathBuf, NotALocation> {
     let path = location.strip_prefix("file://").or_else(|| location.strip_prefix("file:")).unwrap_or(location);
     if path.starts_with('/') { Ok(PathBuf::from(path)) } else { Err(NotALocation(location.to_owned())) }
+}
+
+fn local(location: &str) -> io::Result<PathBuf> {
+    path_of(location).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }
 
 fn folder_of(path: &Path) -> io::Result<&Path> {

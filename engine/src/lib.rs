@@ -8,6 +8,7 @@ pub mod engine;
 pub mod failure;
 pub mod files;
 pub mod iceberg;
+mod io_runtime;
 pub mod sample;
 pub mod script;
 pub mod source;

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ConnectionName;
+use crate::secret::Secret;
 
 /// All connections of a node, by name.
 pub type Connections = BTreeMap<ConnectionName, Connection>;
@@ -16,6 +17,7 @@ pub type Connections = BTreeMap<ConnectionName, Connection>;
 /// One connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a node has a handful of them, and they are not moved about")]
 pub enum Connection {
     /// A legacy warehouse as folders of files in Hive's layout.
     HiveFiles(HiveFiles),
@@ -35,19 +37,132 @@ pub struct HiveFiles {
     /// Folders under which every table's location must lie after links are resolved; by default the warehouse alone.
     #[serde(default)]
     pub allowed_roots: Vec<String>,
+    /// How the object store is reached, where the warehouse lies in one.
+    #[serde(default, skip_serializing_if = "StorageOptions::is_empty")]
+    pub storage: StorageOptions,
 }
 
-/// An Iceberg SQL catalog on SQLite, with a warehouse on a local disk.
+impl HiveFiles {
+    /// A warehouse folder without anything else.
+    #[must_use]
+    pub fn at(warehouse: impl Into<String>) -> Self {
+        let storage = StorageOptions::new();
+        Self { warehouse: warehouse.into(), description: None, allowed_roots: Vec::new(), storage }
+    }
+}
+
+/// An Iceberg catalog and the place where its tables are written. Exactly one catalog is named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IcebergTarget {
-    /// The catalog's SQLite file, absolute; created when it does not exist.
-    pub catalog_file: String,
-    /// The catalog's name in that file (readers must use the same).
+    /// SQL catalog on SQLite: its file, absolute; created when it does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog_file: Option<String>,
+    /// REST catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<RestCatalog>,
+    /// SQL catalog on PostgreSQL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<PostgresCatalog>,
+    /// The catalog's name in an SQL catalog (readers must use the same).
     #[serde(default = "default_catalog_name")]
     pub catalog_name: String,
-    /// The folder under which tables are written, absolute.
+    /// Where tables are written: an absolute folder, or `s3://bucket/prefix` (`gs:`, `az:`, `abfss:` likewise).
     pub warehouse: String,
+    /// How the object store of the warehouse is reached.
+    #[serde(default, skip_serializing_if = "StorageOptions::is_empty")]
+    pub storage: StorageOptions,
+}
+
+/// Options of an object store, as the crate `object_store` names them: `aws_endpoint`, `aws_access_key_id`,
+/// `aws_secret_access_key`, `aws_region`, `aws_allow_http`, `azure_storage_account_name`, `google_service_account`, ….
+pub type StorageOptions = BTreeMap<String, Secret>;
+
+/// An Iceberg REST catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RestCatalog {
+    /// Where it listens, without `/v1`.
+    pub uri: String,
+    /// The warehouse that the catalog is asked for; what that is, is the catalog's matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warehouse: Option<String>,
+    /// `client:secret`, exchanged for a token (OAuth2 client credentials).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Secret>,
+    /// A token, used as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Secret>,
+    /// The scope that is asked for with the credential.
+    #[serde(default = "default_scope")]
+    pub scope: String,
+    /// Where tokens are given out; by default the catalog's own `/v1/oauth/tokens`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_uri: Option<String>,
+    /// PEM file of authorities that are trusted besides the system's, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+}
+
+/// An Iceberg SQL catalog on PostgreSQL, with the tables that pyiceberg's and iceberg-rust's have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PostgresCatalog {
+    /// The connection, `postgresql://user:password@host:5432/database?sslmode=require`.
+    pub url: Secret,
+    /// PEM file of authorities that are trusted besides the system's, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+}
+
+/// The one catalog that a target connection names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IcebergCatalog<'a> {
+    /// SQL on SQLite: the file.
+    Sqlite(&'a str),
+    /// REST.
+    Rest(&'a RestCatalog),
+    /// SQL on PostgreSQL.
+    Postgres(&'a PostgresCatalog),
+}
+
+impl IcebergTarget {
+    /// A target in an SQLite catalog with a folder.
+    #[must_use]
+    pub fn sqlite(catalog_file: impl Into<String>, warehouse: impl Into<String>) -> Self {
+        Self {
+            catalog_file: Some(catalog_file.into()),
+            rest: None,
+            postgres: None,
+            catalog_name: default_catalog_name(),
+            warehouse: warehouse.into(),
+            storage: StorageOptions::new(),
+        }
+    }
+
+    /// The catalog; none when none or more than one is named, which no checked configuration does.
+    #[must_use]
+    pub fn catalog(&self) -> Option<IcebergCatalog<'_>> {
+        match (&self.catalog_file, &self.rest, &self.postgres) {
+            (Some(file), None, None) => Some(IcebergCatalog::Sqlite(file)),
+            (None, Some(rest), None) => Some(IcebergCatalog::Rest(rest)),
+            (None, None, Some(postgres)) => Some(IcebergCatalog::Postgres(postgres)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a location names an object in a store and no file of a machine.
+#[must_use]
+pub fn is_object(location: &str) -> bool {
+    OBJECT_SCHEMES.iter().any(|scheme| location.strip_prefix(scheme).is_some_and(|rest| rest.starts_with("://")))
+}
+
+/// Schemes of locations in object stores.
+const OBJECT_SCHEMES: [&str; 8] = ["s3", "s3a", "s3n", "gs", "az", "azure", "abfs", "abfss"];
+
+fn default_scope() -> String {
+    "catalog".to_owned()
 }
 
 fn default_catalog_name() -> String {
@@ -55,6 +170,15 @@ fn default_catalog_name() -> String {
 }
 
 impl Connection {
+    /// Where its warehouse lies and how the store there is reached.
+    #[must_use]
+    pub fn stored(&self) -> (&str, &StorageOptions) {
+        match self {
+            Self::HiveFiles(hive) => (&hive.warehouse, &hive.storage),
+            Self::Iceberg(iceberg) => (&iceberg.warehouse, &iceberg.storage),
+        }
+    }
+
     /// The kind as the configuration names it.
     #[must_use]
     pub fn kind(&self) -> &'static str {

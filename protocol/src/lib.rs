@@ -30,5 +30,6 @@ pub mod policy;
 pub mod problem;
 pub mod report;
 pub mod schedule;
+pub mod secret;
 pub mod types;
 pub mod wire;

@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--warehouse", type=Path, required=True, help="folder that holds <database>.db folders")
     parser.add_argument("--description", type=Path, help="JSON: tables with columns, partition columns, location")
-    parser.add_argument("--catalog", type=Path, required=True, help="SQLite file of the target's SQL catalog")
+    parser.add_argument("--catalog", type=Path, required=True, help="SQLite file of the target's SQL catalog, or a JSON file of pyiceberg's properties")
     parser.add_argument("--catalog-name", help="name of the catalog inside the file (default: any)")
     parser.add_argument("--table", action="append", default=[], metavar="DB.TABLE[=NAMESPACE.TABLE]")
     parser.add_argument("--all", action="store_true", help="every table folder of the warehouse, same name in the target")
@@ -121,7 +121,7 @@ def tables_of(args: argparse.Namespace) -> list[tuple[str, str]]:
 
 def main() -> int:
     args = arguments()
-    connection = iceberg_target.connect()
+    connection = iceberg_target.connect(catalog=args.catalog)
     connection.execute(rowhash.HYBRID_CALENDAR)
     pyiceberg = iceberg_target.PyIcebergTables(args.catalog)
     results, failed = [], 0

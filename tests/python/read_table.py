@@ -100,7 +100,7 @@ class Reader:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
-        self.connection = iceberg_target.connect()
+        self.connection = iceberg_target.connect(catalog=args.catalog)
         self.pyiceberg = iceberg_target.PyIcebergTables(args.catalog)
 
     def facts(self, name: str, reader: str) -> dict:

@@ -43,5 +43,6 @@ fn plane(config: &Config) -> Result<PacedPlane> {
         )
     };
     let node = std::env::var(NAME).unwrap_or_else(|_| std::process::id().to_string());
-    PacedPlane::open(Path::new(&source.warehouse), &target.warehouse, Path::new(&target.catalog_file), &node)
+    let Some(catalog) = &target.catalog_file else { bail!("a paced node needs a connection with a catalogFile") };
+    PacedPlane::open(Path::new(&source.warehouse), &target.warehouse, Path::new(catalog), &node)
 }

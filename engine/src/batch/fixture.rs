@@ -85,8 +85,7 @@ impl Warehouse {
         );
         let policy = policy::parse(&text).unwrap_or_else(|errors| panic!("{text}\n{errors:#?}"));
         let dataset = TableName::new("db", "t");
-        let config =
-            HiveFiles { warehouse: self.legacy().display().to_string(), description: None, allowed_roots: Vec::new() };
+        let config = HiveFiles::at(self.legacy().display().to_string());
         let location = self.folder.path().join("lake/db/t").display().to_string();
         let source = HiveSource::new("legacy".into(), config);
         let inspection = source.inspect(&dataset, TargetState { location, occupied_by: None }).unwrap();

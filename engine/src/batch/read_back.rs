@@ -3,8 +3,6 @@
 //! In: staged files. Out: sums, nulls and extremes as found; where they differ from what must be, the first column that
 //! does. Not here: reading through a table's metadata (`iceberg::read`), the judgement (`protocol::evidence::judge`).
 
-use std::fs::File;
-
 use arrow::array::RecordBatch;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use skein_protocol::data_plane::{Failure, StagedFile};
@@ -156,8 +154,7 @@ impl<'a> Reading<'a> {
         let plan = work.plan();
         let place = file.location.as_str();
         let unreadable = |why: String| changed(plan, place, &why);
-        let path = crate::files::path_of(place).map_err(|error| unreadable(error.to_string()))?;
-        let opened = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+        let opened = work.files.open(place).map_err(|error| unreadable(error.to_string()))?;
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(opened, options)
             .map_err(|error| unreadable(error.to_string()))?;

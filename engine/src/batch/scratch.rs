@@ -3,7 +3,6 @@
 //! In: batches of one of two schemas. Out: staged files, and these batches again. Holds: both schemas. Not here: what the
 //! columns mean (`identity`, `losers`).
 
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -41,9 +40,8 @@ pub(super) struct ScratchWriter {
 impl ScratchWriter {
     /// Begins file `number` of the hand-out.
     pub(super) fn new(work: &Work<'_>, number: u32, schema: &SchemaRef) -> Result<Self, Failure> {
-        let path = work.path(number)?;
-        let place = path.display().to_string();
-        let sink = work.files.create_new(&path).map_err(|error| of_io("writing a scratch file", &place, &error))?;
+        let place = work.path(number)?;
+        let sink = work.files.create_new(&place).map_err(|error| of_io("writing a scratch file", &place, &error))?;
         let properties = WriterProperties::builder()
             // Level 1: hashes do not shrink, row numbers do at any level.
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("level 1 exists")))
@@ -83,8 +81,7 @@ pub(super) fn read(
 ) -> Result<(), Failure> {
     let place = &staged.location;
     let lost = |why: &str| super::read_back::changed(work.plan(), place, why);
-    let path = crate::files::path_of(place).map_err(|error| lost(&error.to_string()))?;
-    let file = File::open(&path).map_err(|error| of_io("reading a scratch file", place, &error))?;
+    let file = work.files.open(place).map_err(|error| of_io("reading a scratch file", place, &error))?;
     let reader =
         ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.with_batch_size(READ_ROWS).build());
     let reader = reader.map_err(|error| lost(&error.to_string()))?;

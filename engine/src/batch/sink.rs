@@ -8,7 +8,6 @@
 //! written partition by partition, so that neither open files nor tiny ones get out of hand.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::compute::take_record_batch;
@@ -124,10 +123,9 @@ impl<'a> Sink<'a> {
             self.close(file)?;
         }
         if !self.done.is_empty() {
-            let path = self.work.path(0)?;
-            let folder = path.parent().unwrap_or(Path::new("/"));
-            let synced = self.work.files.sync_folder(folder);
-            synced.map_err(|error| of_io("writing data files", &folder.display().to_string(), &error))?;
+            let place = self.work.path(0)?;
+            let synced = self.work.files.sync_folder_of(&place);
+            synced.map_err(|error| of_io("writing data files", &place, &error))?;
         }
         self.done.sort_by_key(|(number, _)| *number);
         Ok(self.done.into_iter().map(|(_, file)| file).collect())
@@ -189,9 +187,8 @@ impl<'a> Sink<'a> {
     }
 
     fn create(&mut self, name: String, partition: Vec<Value>) -> Result<OpenFile, Failure> {
-        let path = self.work.path(self.next)?;
-        let place = path.display().to_string();
-        let sink = self.work.files.create_new(&path).map_err(|error| of_io("writing a data file", &place, &error))?;
+        let place = self.work.path(self.next)?;
+        let sink = self.work.files.create_new(&place).map_err(|error| of_io("writing a data file", &place, &error))?;
         let encoder = FileEncoder::new(sink, &self.format).map_err(|error| broken(&place, &error))?;
         let number = self.next;
         self.next += 1;

@@ -1,6 +1,5 @@
 //! One hand-out of a batch with all that it needs: what to do, where files go, how to stop.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use skein_protocol::data_plane::{BatchRequest, Failure};
@@ -77,7 +76,7 @@ impl<'a> Work<'a> {
     }
 
     /// Where the file `number` of this hand-out lies.
-    pub(super) fn path(&self, number: u32) -> Result<PathBuf, Failure> {
+    pub(super) fn path(&self, number: u32) -> Result<String, Failure> {
         let BatchRequest { run, epoch, batch, attempt, .. } = *self.request;
         staged_path(&self.plan().target.location, self.plan().migration, run, Handout { epoch, batch, attempt }, number)
     }

@@ -7,7 +7,7 @@
 //! followed, neither to the folder nor in it.
 
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -15,12 +15,13 @@ use std::path::{Component, Path};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat, unlinkat};
 use rustix::io::Errno;
+use skein_protocol::connection::is_object;
 use skein_protocol::data_plane::{CollectRequest, Collected, Failure};
 use skein_protocol::problem::{Code, Problem};
 
-use super::names::{DATA_FOLDER, parse_staged_name, run_folder, table_path};
+use super::names::{DATA_FOLDER, parse_staged_name, run_folder, table_place};
 use crate::failure;
-use crate::files::path_of;
+use crate::files::Files;
 
 #[cfg(test)]
 mod tests;
@@ -29,10 +30,12 @@ mod tests;
 ///
 /// # Errors
 /// When the table lies elsewhere, or a file or folder cannot be looked at or removed.
-pub fn collect(warehouse: &Path, request: &CollectRequest) -> Result<Collected, Failure> {
-    let table = table_path(&request.table_location)?;
-    if !lies_under(&table, warehouse) {
-        let why = format!("{} does not lie under {}", table.display(), warehouse.display());
+pub fn collect(files: &Files, warehouse: &str, request: &CollectRequest) -> Result<Collected, Failure> {
+    let place = table_place(&request.table_location)?;
+    let table = Path::new(&place);
+    let apart = is_object(&place) != is_object(warehouse);
+    if apart || !lies_under(table, Path::new(warehouse)) {
+        let why = format!("{place} does not lie under {warehouse}");
         let next = "Nothing was removed; check the target connection's warehouse";
         return Err(Failure::permanent(Problem::new(
             Code::LocationForbidden,
@@ -42,17 +45,20 @@ pub fn collect(warehouse: &Path, request: &CollectRequest) -> Result<Collected, 
         )));
     }
     let folder = run_folder(&request.table_location, request.migration, request.run)?;
-    let keep: HashSet<OsString> = request
+    let keep: HashSet<&str> = request
         .keep
         .iter()
-        .filter_map(|location| path_of(location).ok())
-        .filter(|path| path.parent() == Some(&folder))
-        .filter_map(|path| path.file_name().map(OsStr::to_owned))
+        .filter_map(|location| location.strip_prefix("file://").unwrap_or(location).rsplit_once('/'))
+        .filter(|(above, _)| *above == folder)
+        .map(|(_, name)| name)
         .collect();
+    if is_object(&folder) {
+        return remove_objects(files, &folder, request, &keep)
+            .map_err(|error| failure::of_io("removing staged files", &folder, &error));
+    }
     let (migration, run) = (request.migration.to_string(), request.run.to_string());
-    remove(&table, &[DATA_FOLDER, &migration, &run], request, &keep).map_err(|errno| {
-        failure::of_io("removing staged files", &folder.display().to_string(), &io::Error::from(errno))
-    })
+    remove(table, &[DATA_FOLDER, &migration, &run], request, &keep)
+        .map_err(|errno| failure::of_io("removing staged files", &folder, &io::Error::from(errno)))
 }
 
 fn lies_under(table: &Path, warehouse: &Path) -> bool {
@@ -60,19 +66,13 @@ fn lies_under(table: &Path, warehouse: &Path) -> bool {
     plain(table) && table.starts_with(warehouse) && table != warehouse
 }
 
-fn remove(
-    table: &Path,
-    below: &[&str],
-    request: &CollectRequest,
-    keep: &HashSet<OsString>,
-) -> Result<Collected, Errno> {
+fn remove(table: &Path, below: &[&str], request: &CollectRequest, keep: &HashSet<&str>) -> Result<Collected, Errno> {
     let mut collected = Collected::default();
     let Some(folder) = open_folder(table, below)? else { return Ok(collected) };
     for entry in Dir::read_from(&folder)? {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        let known = name.to_str().and_then(parse_staged_name);
-        if keep.contains(name) || known.is_none_or(|(handout, _)| handout.epoch > request.up_to) {
+        if !name.to_str().is_some_and(|name| may_go(name, request, keep)) {
             continue;
         }
         let found = match statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -90,6 +90,28 @@ fn remove(
             }
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno),
+        }
+    }
+    Ok(collected)
+}
+
+/// Whether a file of this name may be removed.
+fn may_go(name: &str, request: &CollectRequest, keep: &HashSet<&str>) -> bool {
+    !keep.contains(name) && parse_staged_name(name).is_some_and(|(handout, _)| handout.epoch <= request.up_to)
+}
+
+fn remove_objects(
+    files: &Files,
+    folder: &str,
+    request: &CollectRequest,
+    keep: &HashSet<&str>,
+) -> io::Result<Collected> {
+    let mut collected = Collected::default();
+    for listed in files.list_objects(folder)? {
+        if may_go(&listed.name, request, keep) {
+            files.remove_object(&format!("{folder}/{}", listed.name))?;
+            collected.files += 1;
+            collected.bytes += listed.bytes;
         }
     }
     Ok(collected)

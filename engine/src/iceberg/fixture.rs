@@ -185,6 +185,11 @@ fn nulls(numbers: &[Option<i64>]) -> Option<NullBuffer> {
     Some(numbers.iter().map(Option::is_some).collect())
 }
 
+/// Files of this machine.
+pub(crate) fn files() -> Files {
+    Files::new(std::sync::Arc::default())
+}
+
 /// Writes `batch` as staged files, one for each partition, as the batch writer does.
 pub(crate) fn write(files: &Files, plan: &Plan, batch_no: u32, batch: &RecordBatch) -> Vec<StagedFile> {
     let batch_id = BatchId { stage: StageNo(0), batch: BatchNo(batch_no) };
@@ -205,7 +210,7 @@ pub(crate) fn write(files: &Files, plan: &Plan, batch_no: u32, batch: &RecordBat
         writer.write(&rows).unwrap();
         let (bytes, content) = writer.into_inner().unwrap().finish().unwrap();
         let rows = rows.num_rows() as u64;
-        StagedFile { location: path.display().to_string(), kind: StagedKind::Data, rows, bytes, content, partition }
+        StagedFile { location: path, kind: StagedKind::Data, rows, bytes, content, partition }
     });
     written.collect()
 }

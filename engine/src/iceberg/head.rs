@@ -11,8 +11,9 @@ use skein_protocol::ids::TableUuid;
 use uuid::Uuid;
 
 use super::metadata::TOMBSTONE_PROPERTY;
+use super::names::table_place;
 use crate::failure;
-use crate::files::path_of;
+use crate::files::Files;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -22,16 +23,17 @@ struct Head {
     properties: HashMap<String, String>,
 }
 
-/// What the metadata file at `metadata_location` says. A file that Skein cannot have written (elsewhere than on a local
-/// disk, missing, compressed, no JSON) is somebody else's table: its uuid is nil, which no table of Skein has.
+/// What the metadata file at `metadata_location` says. A file that Skein cannot have written (where no
+/// connection reaches, missing, compressed, no JSON) is somebody else's table: its uuid is nil, which no table of Skein has.
 ///
 /// # Errors
 /// When the file is there and cannot be read.
-pub(super) fn load(metadata_location: String) -> Result<LoadedTable, Failure> {
-    let head = match path_of(&metadata_location) {
-        Ok(path) => match std::fs::read(&path) {
+pub(super) fn load(files: &Files, metadata_location: String) -> Result<LoadedTable, Failure> {
+    let head = match table_place(&metadata_location) {
+        Ok(place) => match files.read(&place) {
             Ok(bytes) => serde_json::from_slice::<Head>(&bytes).ok(),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            // The bucket may be one that no connection of this node has.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => None,
             Err(error) => return Err(failure::of_io("reading a table's metadata", &metadata_location, &error)),
         },
         Err(_) => None,

@@ -10,9 +10,7 @@ use skein_protocol::ids::{Run, TableUuid};
 use skein_protocol::plan::Plan;
 
 use super::manifest::schema_value;
-use super::names::{location_of, table_path};
 use super::schema::{FORMAT_VERSION, SCHEMA_ID, SPEC_ID, TableShape};
-use skein_protocol::data_plane::Failure;
 
 /// Sequence number of the only snapshot of a new table.
 pub(super) const FIRST_SEQUENCE_NUMBER: i64 = 1;
@@ -37,6 +35,8 @@ pub(super) struct MetadataPart<'a> {
     pub(super) plan: &'a Plan,
     /// The run.
     pub(super) run: Run,
+    /// Where the table lies.
+    pub(super) location: &'a str,
     /// The target's shape.
     pub(super) shape: &'a TableShape,
     /// The table's uuid.
@@ -50,16 +50,12 @@ pub(super) struct MetadataPart<'a> {
 }
 
 /// The document.
-///
-/// # Errors
-/// When the target's location is not on a local disk.
-pub(super) fn document(part: &MetadataPart<'_>) -> Result<Vec<u8>, Failure> {
-    let target = &part.plan.target;
+pub(super) fn document(part: &MetadataPart<'_>) -> Vec<u8> {
     let has_snapshot = part.snapshot.is_some();
     let mut document = json!({
         "format-version": FORMAT_VERSION,
         "table-uuid": part.uuid.to_string(),
-        "location": location_of(&table_path(&target.location)?),
+        "location": part.location,
         "last-sequence-number": if has_snapshot { FIRST_SEQUENCE_NUMBER } else { 0 },
         "last-updated-ms": part.at_millis,
         "last-column-id": part.shape.schema.highest_field_id(),
@@ -92,7 +88,7 @@ pub(super) fn document(part: &MetadataPart<'_>) -> Result<Vec<u8>, Failure> {
         }]);
         document["snapshot-log"] = json!([{"snapshot-id": snapshot.id, "timestamp-ms": part.at_millis}]);
     }
-    Ok(document.to_string().into_bytes())
+    document.to_string().into_bytes()
 }
 
 fn properties(part: &MetadataPart<'_>) -> Map<String, Value> {

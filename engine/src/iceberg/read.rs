@@ -6,7 +6,6 @@
 //! Everything is parsed by iceberg-rust and by parquet, never by the code that wrote it.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use iceberg::spec::{
     DataContentType, FieldSummary, FormatVersion, Manifest, ManifestContentType, ManifestList, PrimitiveLiteral,
@@ -19,7 +18,7 @@ use skein_protocol::problem::{Code, Problem};
 use super::schema::TableShape;
 use super::stage::partition_of;
 use crate::failure;
-use crate::files::{hash_file, path_of};
+use crate::files::Files;
 
 mod partition_read;
 mod scan;
@@ -77,8 +76,8 @@ impl Contents {
     ///
     /// # Errors
     /// When something is missing or cannot be parsed.
-    pub fn read(location: &str) -> Result<Self, Failure> {
-        let bytes = read_file(location)?;
+    pub fn read(files: &Files, location: &str) -> Result<Self, Failure> {
+        let bytes = read_file(files, location)?;
         let metadata: TableMetadata =
             serde_json::from_slice(&bytes).map_err(|error| damaged(location, &error.to_string()))?;
         let (mut manifests, mut summary_rows) = (Vec::new(), 0);
@@ -87,9 +86,9 @@ impl Contents {
                 snapshot.summary().additional_properties.get("total-records").and_then(|total| total.parse().ok());
             summary_rows = total.ok_or_else(|| damaged(location, "its snapshot's summary has no total-records"))?;
             let list = snapshot.manifest_list();
-            let parsed = ManifestList::parse_with_version(&read_file(list)?, FormatVersion::V2);
+            let parsed = ManifestList::parse_with_version(&read_file(files, list)?, FormatVersion::V2);
             for manifest in parsed.map_err(|error| damaged(list, &error.to_string()))?.consume_entries() {
-                manifests.push(ReadManifest::read(manifest)?);
+                manifests.push(ReadManifest::read(files, manifest)?);
             }
         }
         Ok(Self { metadata_hash: Hash256::of(&bytes), metadata, manifests, summary_rows })
@@ -102,9 +101,9 @@ impl Contents {
 }
 
 impl ReadManifest {
-    fn read(listed: iceberg::spec::ManifestFile) -> Result<Self, Failure> {
+    fn read(from: &Files, listed: iceberg::spec::ManifestFile) -> Result<Self, Failure> {
         let location = listed.manifest_path;
-        let bytes = read_file(&location)?;
+        let bytes = read_file(from, &location)?;
         let promised = u64::try_from(listed.manifest_length).unwrap_or(0);
         if promised != bytes.len() as u64 {
             return Err(damaged(
@@ -145,13 +144,13 @@ impl ReadManifest {
 ///
 /// # Errors
 /// When the metadata cannot be read at all. What merely differs is in the reading.
-pub fn read_staged(request: &ReadRequest) -> Result<TableReading, Failure> {
+pub fn read_staged(from: &Files, request: &ReadRequest) -> Result<TableReading, Failure> {
     let shape = TableShape::of(&request.plan.target)?;
-    let contents = Contents::read(&request.table.metadata_location)?;
+    let contents = Contents::read(from, &request.table.metadata_location)?;
     let mut differences = Differences::default();
     compare_metadata(request, &shape, &contents, &mut differences);
-    let files_compared = compare_files(request, &shape, &contents, &mut differences)?;
-    let partition_read = partition_read::check(request, &shape, &contents)?;
+    let files_compared = compare_files(from, request, &shape, &contents, &mut differences)?;
+    let partition_read = partition_read::check(from, request, &shape, &contents)?;
     Ok(TableReading {
         metadata_hash: contents.metadata_hash,
         files: contents.files().count() as u64,
@@ -217,21 +216,22 @@ fn compare_metadata(request: &ReadRequest, shape: &TableShape, contents: &Conten
 
 /// Compares every listed file with the ledger's record of it, and with the disk; how many were looked at on the disk.
 fn compare_files(
+    from: &Files,
     request: &ReadRequest,
     shape: &TableShape,
     contents: &Contents,
     differences: &mut Differences,
 ) -> Result<u64, Failure> {
-    let mut recorded: HashMap<&Path, &StagedFile> = HashMap::with_capacity(request.files.len());
+    let mut recorded: HashMap<&str, &StagedFile> = HashMap::with_capacity(request.files.len());
     for file in request.files.iter() {
         let path = file.location.strip_prefix("file://").unwrap_or(&file.location);
-        if recorded.insert(Path::new(path), file).is_some() {
+        if recorded.insert(path, file).is_some() {
             differences.add(format!("{}: the ledger has it twice", file.location));
         }
     }
     let mut compared = 0;
     for listed in contents.files() {
-        let Some(file) = recorded.remove(Path::new(&listed.location)) else {
+        let Some(file) = recorded.remove(listed.location.as_str()) else {
             differences.add(format!(
                 "{}: the manifests list it, the ledger does not (or they list it twice)",
                 listed.location
@@ -245,7 +245,7 @@ fn compare_files(
             differences.add(format!("{}: the manifests say {found}; the ledger says {expected}", listed.location));
         }
         compared += 1;
-        if let Some(sentence) = compare_with_disk(file, request.plan.checks.final_checksum)? {
+        if let Some(sentence) = compare_with_disk(from, file, request.plan.checks.final_checksum)? {
             differences.add(sentence);
         }
     }
@@ -257,10 +257,9 @@ fn compare_files(
     Ok(compared)
 }
 
-fn compare_with_disk(file: &StagedFile, content: bool) -> Result<Option<String>, Failure> {
-    let path = path_of(&file.location).map_err(|error| failure::internal("reading a table back", error.to_string()))?;
-    let found =
-        if content { hash_file(&path) } else { std::fs::metadata(&path).map(|found| (found.len(), file.content)) };
+fn compare_with_disk(from: &Files, file: &StagedFile, content: bool) -> Result<Option<String>, Failure> {
+    let place = &file.location;
+    let found = if content { from.hash(place) } else { from.length(place).map(|bytes| (bytes, file.content)) };
     match found {
         Ok((bytes, _)) if bytes != file.bytes => {
             Ok(Some(format!("{}: it has {bytes} bytes, {} were written", file.location, file.bytes)))
@@ -277,10 +276,10 @@ fn compare_with_disk(file: &StagedFile, content: bool) -> Result<Option<String>,
     }
 }
 
-fn read_file(location: &str) -> Result<Vec<u8>, Failure> {
-    let path = path_of(location).map_err(|error| damaged(location, &error.to_string()))?;
-    std::fs::read(&path).map_err(|error| match error.kind() {
+fn read_file(files: &Files, location: &str) -> Result<Vec<u8>, Failure> {
+    files.read(location).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => damaged(location, "it is missing"),
+        std::io::ErrorKind::InvalidInput => damaged(location, &error.to_string()),
         _ => failure::of_io("reading table metadata", location, &error),
     })
 }

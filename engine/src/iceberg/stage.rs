@@ -6,7 +6,6 @@
 //! The same request writes the same bytes under the same names, so a call that was cut short can be made again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use skein_protocol::data_plane::{Failure, StageRequest, StagedFile, StagedKind, StagedTable};
 use skein_protocol::hash::Hash256;
@@ -14,11 +13,11 @@ use skein_protocol::problem::{Code, Problem};
 
 use super::manifest::{self, Entry, Listed};
 use super::metadata::{FIRST_SEQUENCE_NUMBER, MetadataPart, SnapshotPart, document};
-use super::names::{MetadataNames, location_of};
+use super::names::{MetadataNames, table_place};
 use super::schema::TableShape;
 use super::{statistics, value};
 use crate::failure;
-use crate::files::{Files, path_of};
+use crate::files::Files;
 
 #[cfg(test)]
 mod tests;
@@ -47,7 +46,7 @@ pub fn stage(files: &Files, request: &StageRequest) -> Result<StagedTable, Failu
     let entries = (COLUMNS_PER_MANIFEST / target.columns.len().max(1)).clamp(MIN_ENTRIES, MAX_ENTRIES);
     for (number, chunk) in request.files.chunks(entries).enumerate() {
         let path = names.manifest(number);
-        let (listed, bytes) = write_manifest(&shape, &names, &path, chunk)?;
+        let (listed, bytes) = write_manifest(files, &shape, &names, &path, chunk)?;
         manifests.push(listed);
         pending.add(path, bytes)?;
     }
@@ -64,20 +63,21 @@ pub fn stage(files: &Files, request: &StageRequest) -> Result<StagedTable, Failu
     let metadata = document(&MetadataPart {
         plan,
         run: request.run,
+        location: names.place(),
         shape: &shape,
         uuid: request.uuid,
         at_millis,
         snapshot: Some(SnapshotPart {
             id: names.snapshot_id(),
-            manifest_list: location_of(&list_path),
+            manifest_list: list_path,
             summary: totals.summary(request),
         }),
         tombstone: false,
-    })?;
+    });
     let metadata_hash = Hash256::of(&metadata);
     pending.add(names.metadata(), metadata)?;
     pending.write()?;
-    let metadata_location = location_of(&names.metadata());
+    let metadata_location = names.metadata();
     Ok(StagedTable {
         metadata_location,
         metadata_hash,
@@ -91,12 +91,12 @@ pub fn stage(files: &Files, request: &StageRequest) -> Result<StagedTable, Failu
 /// Files that are complete in memory and not yet on the disk, in the order in which they get their names.
 struct Pending<'a> {
     files: &'a Files,
-    set: Vec<(PathBuf, Vec<u8>)>,
+    set: Vec<(String, Vec<u8>)>,
     bytes: usize,
 }
 
 impl Pending<'_> {
-    fn add(&mut self, path: PathBuf, bytes: Vec<u8>) -> Result<(), Failure> {
+    fn add(&mut self, path: String, bytes: Vec<u8>) -> Result<(), Failure> {
         self.bytes += bytes.len();
         self.set.push((path, bytes));
         if self.bytes > MAX_PENDING_BYTES { self.write() } else { Ok(()) }
@@ -114,49 +114,50 @@ impl Pending<'_> {
 ///
 /// # Errors
 /// When another file stands under one of the names, or the disk refuses.
-pub(super) fn write_metadata_files(files: &Files, set: &[(PathBuf, Vec<u8>)]) -> Result<(), Failure> {
-    let borrowed: Vec<(&Path, &[u8])> = set.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice())).collect();
-    let place = || set.last().map(|(path, _)| path.display().to_string()).unwrap_or_default();
+pub(super) fn write_metadata_files(files: &Files, set: &[(String, Vec<u8>)]) -> Result<(), Failure> {
+    let borrowed: Vec<(&str, &[u8])> = set.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
+    let place = || set.last().map(|(path, _)| path.clone()).unwrap_or_default();
     files.write_new_set(&borrowed).map_err(|error| failure::of_io("writing table metadata", &place(), &error))
 }
 
 fn write_manifest(
+    files: &Files,
     shape: &TableShape,
     names: &MetadataNames,
-    path: &Path,
+    path: &str,
     chunk: &[StagedFile],
 ) -> Result<(Listed, Vec<u8>), Failure> {
-    let entries: Vec<Entry> = chunk.iter().map(|file| entry(shape, file)).collect::<Result<_, _>>()?;
+    let entries: Vec<Entry> = chunk.iter().map(|file| entry(files, shape, file)).collect::<Result<_, _>>()?;
     let refused = |error: value::NotAValue| failure::internal("writing a manifest", error.to_string());
-    let marker = names.marker(&location_of(path));
+    let marker = names.marker(path);
     let bytes = manifest::manifest(shape, &entries, names.snapshot_id(), marker).map_err(refused)?;
     let partitions = manifest::summaries(shape, &entries).map_err(refused)?;
     let rows = chunk.iter().map(|file| file.rows).sum();
-    let listed = Listed { location: location_of(path), bytes: bytes.len(), files: entries.len(), rows, partitions };
+    let listed = Listed { location: path.to_owned(), bytes: bytes.len(), files: entries.len(), rows, partitions };
     Ok((listed, bytes))
 }
 
 /// What the manifest says of a staged file. Its length and row count are compared with the record here; its content
 /// is when the table is read back.
-fn entry(shape: &TableShape, file: &StagedFile) -> Result<Entry, Failure> {
+fn entry(files: &Files, shape: &TableShape, file: &StagedFile) -> Result<Entry, Failure> {
     if file.kind != StagedKind::Data {
         return Err(failure::internal("staging a table", format!("{} holds no rows of the target", file.location)));
     }
-    let path = path_of(&file.location).map_err(|error| failure::internal("staging a table", error.to_string()))?;
-    let found = std::fs::metadata(&path).map_err(|error| match error.kind() {
+    let place = table_place(&file.location)?;
+    let opened = files.open(&place).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => changed(file, "it is missing"),
         _ => failure::of_io("looking at a staged file", &file.location, &error),
     })?;
-    if found.len() != file.bytes {
-        return Err(changed(file, &format!("it has {} bytes instead of {}", found.len(), file.bytes)));
+    if opened.length() != file.bytes {
+        return Err(changed(file, &format!("it has {} bytes instead of {}", opened.length(), file.bytes)));
     }
-    let statistics = statistics::read(&path, &shape.schema).map_err(|error| {
+    let statistics = statistics::read(&opened, &shape.schema).map_err(|error| {
         failure::of_error("reading a staged file's footer", &file.location, &error, Code::StagedFileChanged)
     })?;
     if statistics.rows != file.rows {
         return Err(changed(file, &format!("it has {} rows instead of {}", statistics.rows, file.rows)));
     }
-    Ok(Entry { location: location_of(&path), bytes: file.bytes, partition: partition_of(shape, file)?, statistics })
+    Ok(Entry { location: place, bytes: file.bytes, partition: partition_of(shape, file)?, statistics })
 }
 
 /// The partition of a staged file as values.

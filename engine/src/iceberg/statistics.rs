@@ -7,14 +7,14 @@
 //! not in footers, so there are none; readers then expect that there may be some.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::Path;
 
 use iceberg::spec::{PrimitiveLiteral, PrimitiveType, Schema};
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::schema::types::ColumnDescriptor;
+
+use crate::files::Opened;
 
 use super::{bounds, value};
 
@@ -37,13 +37,12 @@ pub(super) struct FileStatistics {
     pub(super) split_offsets: Vec<i64>,
 }
 
-/// Reads the footer of the file at `path`.
+/// Reads the footer of a file.
 ///
 /// # Errors
 /// When it cannot be read or is no Parquet file.
-pub(super) fn read(path: &Path, schema: &Schema) -> Result<FileStatistics, ParquetError> {
-    let file = File::open(path)?;
-    let footer = ParquetMetaDataReader::new().parse_and_finish(&file)?;
+pub(super) fn read(file: &Opened, schema: &Schema) -> Result<FileStatistics, ParquetError> {
+    let footer = ParquetMetaDataReader::new().parse_and_finish(file)?;
     of_footer(&footer, schema)
 }
 

@@ -5,7 +5,7 @@
 use skein_protocol::data_plane::{Failure, TombstoneRequest};
 
 use super::metadata::{MetadataPart, document};
-use super::names::{MetadataNames, location_of};
+use super::names::{MetadataNames, TOMBSTONE};
 use super::schema::TableShape;
 use super::stage::write_metadata_files;
 use crate::failure;
@@ -19,18 +19,19 @@ pub fn stage_tombstone(files: &Files, request: &TombstoneRequest) -> Result<Stri
     let (plan, target) = (&request.plan, &request.plan.target);
     let shape = TableShape::of(target)?;
     let names =
-        MetadataNames::of(&target.location, "tombstone", plan.migration, request.run, request.epoch, request.attempt)?;
+        MetadataNames::of(&target.location, TOMBSTONE, plan.migration, request.run, request.epoch, request.attempt)?;
     let at_millis = i64::try_from(request.at_millis)
         .map_err(|_| failure::internal("writing a tombstone", "a time is beyond 63 bits"))?;
     let part = MetadataPart {
         plan,
         run: request.run,
+        location: names.place(),
         shape: &shape,
         uuid: request.uuid,
         at_millis,
         snapshot: None,
         tombstone: true,
     };
-    write_metadata_files(files, &[(names.metadata(), document(&part)?)])?;
-    Ok(location_of(&names.metadata()))
+    write_metadata_files(files, &[(names.metadata(), document(&part))])?;
+    Ok(names.metadata())
 }

@@ -23,7 +23,7 @@ pub(crate) fn list_at(
     folder: &Path,
     columns: &[SourceColumn],
 ) -> Result<Vec<SourceFile>, Failure> {
-    let config = HiveFiles { warehouse: folder.display().to_string(), description: None, allowed_roots: Vec::new() };
+    let config = HiveFiles::at(folder.display().to_string());
     let roots = Roots::of(&config);
     let located = roots.resolve(folder).map_err(|problem| Failure::permanent(problem.of(dataset)))?;
     let mut findings = Findings::new(dataset);

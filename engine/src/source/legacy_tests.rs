@@ -29,11 +29,8 @@ fn fixture() -> PathBuf {
 
 fn inspect(root: &Path, table: &str) -> Inspection {
     let text = |path: &str| root.join(path).display().to_string();
-    let config = HiveFiles {
-        warehouse: text("warehouse"),
-        description: Some(text("metastore.json")),
-        allowed_roots: Vec::new(),
-    };
+    let config =
+        HiveFiles { warehouse: text("warehouse"), description: Some(text("metastore.json")), ..HiveFiles::at("") };
     let target = TargetState { location: String::new(), occupied_by: None };
     HiveSource::new(ConnectionName::from("legacy"), config).inspect(&TableName::new(DATABASE, table), target).unwrap()
 }

@@ -23,7 +23,7 @@ fn described(columns: &[(&str, &str)], known: Option<&[&str]>) -> Partitions {
 
 fn walk(folder: &TempDir, partitions: &Partitions) -> (Listing, Vec<Problem>, Vec<String>) {
     let warehouse = folder.path().to_str().unwrap().to_owned();
-    let roots = Roots::of(&HiveFiles { warehouse, description: None, allowed_roots: Vec::new() });
+    let roots = Roots::of(&HiveFiles::at(warehouse));
     let mut findings = Findings::new(&TableName::new("d", "t"));
     let listing = list(&roots.resolve(folder.path()).unwrap(), &roots, partitions, &mut findings);
     let (problems, notes) = findings.finish();

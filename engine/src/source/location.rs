@@ -108,7 +108,7 @@ mod tests {
 
     fn roots(warehouse: &Path) -> Roots {
         let warehouse = warehouse.to_str().unwrap().to_owned();
-        Roots::of(&HiveFiles { warehouse, description: None, allowed_roots: Vec::new() })
+        Roots::of(&HiveFiles::at(warehouse))
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Warehouse {
         let description = self.described.then(|| path("metastore.json"));
         HiveSource::new(
             ConnectionName::from("legacy"),
-            HiveFiles { warehouse: path("w"), description, allowed_roots: Vec::new() },
+            HiveFiles { warehouse: path("w"), description, ..HiveFiles::at("") },
         )
     }
 

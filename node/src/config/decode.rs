@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_yaml_ng::{Mapping, Value};
-use skein_protocol::connection::{Connection, Connections};
+use skein_protocol::connection::{Connection, Connections, is_object};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::ConnectionName;
 use skein_protocol::machine::publishing::TOMBSTONE_MILLIS;
@@ -232,8 +232,16 @@ fn check_paths(at: &str, connection: &Connection, errors: &mut Vec<ConfigError>)
             paths.extend(roots.map(|(index, path)| (format!("allowedRoots[{index}]"), path.as_str())));
         }
         Connection::Iceberg(iceberg) => {
-            paths.push(("catalogFile".to_owned(), &iceberg.catalog_file));
+            paths.extend(iceberg.catalog_file.iter().map(|path| ("catalogFile".to_owned(), path.as_str())));
             paths.push(("warehouse".to_owned(), &iceberg.warehouse));
+            let rest = iceberg.rest.iter().filter_map(|rest| rest.ca_file.as_deref());
+            paths.extend(rest.map(|path| ("rest.caFile".to_owned(), path)));
+            let postgres = iceberg.postgres.iter().filter_map(|postgres| postgres.ca_file.as_deref());
+            paths.extend(postgres.map(|path| ("postgres.caFile".to_owned(), path)));
+            if iceberg.catalog().is_none() {
+                let why = "it names no catalog, or more than one";
+                errors.push(ConfigError::new(at, why, "write one of catalogFile, rest and postgres"));
+            }
         }
     }
     for (key, path) in paths {
@@ -242,7 +250,8 @@ fn check_paths(at: &str, connection: &Connection, errors: &mut Vec<ConfigError>)
 }
 
 fn check_absolute(at: &str, path: &str, errors: &mut Vec<ConfigError>) {
-    if !path.starts_with('/') {
+    let place = if at.ends_with("warehouse") || at.contains("allowedRoots") { is_object(path) } else { false };
+    if !path.starts_with('/') && !place {
         errors.push(ConfigError::new(at, format!("{path:?} is no absolute path"), "write it from the root: /…"));
     } else if path.split('/').any(|part| part == "..") {
         errors.push(ConfigError::new(at, format!("{path:?} goes up with `..`"), "write where it leads"));
@@ -255,7 +264,9 @@ fn check_apart(connections: &Connections, errors: &mut Vec<ConfigError>) {
         let Connection::Iceberg(target) = target else { continue };
         for (source_name, source) in connections {
             let Connection::HiveFiles(source) = source else { continue };
-            for (key, path) in [("warehouse", &target.warehouse), ("catalogFile", &target.catalog_file)] {
+            let warehouse = Some(("warehouse", &target.warehouse));
+            let catalog_file = target.catalog_file.as_ref().map(|file| ("catalogFile", file));
+            for (key, path) in warehouse.into_iter().chain(catalog_file) {
                 if is_below(path, &source.warehouse) {
                     let why = format!("{path} lies in the warehouse of connection {source_name}, which is only read");
                     let next = "choose a folder outside of every source";

@@ -27,12 +27,8 @@ pub const LAKE: &str = "lake";
 /// The connections of a scripted world, for a node's configuration.
 #[must_use]
 pub fn connections() -> Connections {
-    let legacy = HiveFiles { warehouse: "/legacy".to_owned(), description: None, allowed_roots: Vec::new() };
-    let lake = IcebergTarget {
-        catalog_file: "/lake/catalog.db".to_owned(),
-        catalog_name: "skein".to_owned(),
-        warehouse: "/lake".to_owned(),
-    };
+    let legacy = HiveFiles::at("/legacy");
+    let lake = IcebergTarget::sqlite("/lake/catalog.db", "/lake");
     Connections::from([
         (ConnectionName::from(LEGACY), Connection::HiveFiles(legacy)),
         (ConnectionName::from(LAKE), Connection::Iceberg(lake)),

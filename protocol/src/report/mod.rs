@@ -6,7 +6,7 @@
 pub mod spark_query;
 
 use crate::api::{OutsiderProof, ReaderHint};
-use crate::connection::IcebergTarget;
+use crate::connection::{IcebergCatalog, IcebergTarget, is_object};
 use crate::evidence::TableEvidence;
 use crate::ids::{ConnectionName, TableName};
 use crate::ledger::migration::{Migration, Phase};
@@ -59,19 +59,41 @@ pub fn outsider(plan: &Plan, evidence: &TableEvidence) -> Option<OutsiderProof> 
     Some(OutsiderProof { query, rows: found.rows, sum: found.sum.to_string() })
 }
 
-/// How a published table is read.
+/// How a published table is read. Secrets are left out: readers have their own.
 #[must_use]
 pub fn readers(connection: &IcebergTarget, target: &TableName, metadata_location: &str) -> Vec<ReaderHint> {
     let metadata = metadata_location.strip_prefix("file://").unwrap_or(metadata_location).replace('\'', "''");
-    let python = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
-    let duckdb = format!("INSTALL iceberg; LOAD iceberg; SELECT count(*) FROM iceberg_scan('{metadata}');");
+    let python = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let extensions = if is_object(metadata_location) { "INSTALL httpfs; LOAD httpfs; " } else { "" };
+    let duckdb = format!("{extensions}INSTALL iceberg; LOAD iceberg; SELECT count(*) FROM iceberg_scan('{metadata}');");
+    let warehouse = if is_object(&connection.warehouse) {
+        connection.warehouse.clone()
+    } else {
+        format!("file://{}", connection.warehouse)
+    };
+    let (name, properties) = match connection.catalog() {
+        Some(IcebergCatalog::Rest(rest)) => {
+            let warehouse = rest.warehouse.as_ref().map(|name| format!(", warehouse={}", python(name)));
+            let credential = rest.credential.as_ref().map(|_| ", credential=os.environ[\"ICEBERG_CREDENTIAL\"]");
+            let rest = format!("type=\"rest\", uri={}", python(&rest.uri));
+            ("skein", format!("{rest}{}{}", warehouse.unwrap_or_default(), credential.unwrap_or_default()))
+        }
+        Some(IcebergCatalog::Postgres(_)) => {
+            let uri = "type=\"sql\", uri=os.environ[\"ICEBERG_DATABASE\"]";
+            (connection.catalog_name.as_str(), format!("{uri}, warehouse={}", python(&warehouse)))
+        }
+        Some(IcebergCatalog::Sqlite(file)) => {
+            let uri = format!("type=\"sql\", uri={}", python(&format!("sqlite:///{file}")));
+            (connection.catalog_name.as_str(), format!("{uri}, warehouse={}", python(&warehouse)))
+        }
+        None => return vec![ReaderHint { reader: "DuckDB".to_owned(), command: duckdb }],
+    };
+    let environment = if properties.contains("os.environ") { "import os\n" } else { "" };
     let pyiceberg = format!(
-        "from pyiceberg.catalog import load_catalog\n\
-         catalog = load_catalog(\"{}\", type=\"sql\", uri=\"sqlite:///{}\", warehouse=\"file://{}\")\n\
-         print(catalog.load_table((\"{}\", \"{}\")).scan().to_arrow())",
-        python(&connection.catalog_name),
-        python(&connection.catalog_file),
-        python(&connection.warehouse),
+        "{environment}from pyiceberg.catalog import load_catalog\n\
+         catalog = load_catalog({}, {properties})\n\
+         print(catalog.load_table(({}, {})).scan().to_arrow())",
+        python(name),
         python(&target.database),
         python(&target.table),
     );

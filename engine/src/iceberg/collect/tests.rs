@@ -5,6 +5,10 @@ use skein_protocol::ids::{Attempt, BatchId, BatchNo, ConnectionName, Epoch, Migr
 use uuid::Uuid;
 
 use super::*;
+
+fn collect(warehouse: &Path, request: &CollectRequest) -> Result<Collected, Failure> {
+    super::collect(&Files::new(std::sync::Arc::default()), &warehouse.display().to_string(), request)
+}
 use crate::iceberg::names::{Handout, staged_path};
 
 const MIGRATION: MigrationId = MigrationId(Uuid::from_u128(7));
@@ -26,7 +30,8 @@ fn staged(table: &Path, epoch: u64, attempt: u32) -> std::path::PathBuf {
         batch: BatchId { stage: StageNo(0), batch: BatchNo(0) },
         attempt: Attempt(attempt),
     };
-    let path = staged_path(&table.display().to_string(), MIGRATION, Run(1), handout, 0).unwrap();
+    let path =
+        std::path::PathBuf::from(staged_path(&table.display().to_string(), MIGRATION, Run(1), handout, 0).unwrap());
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, b"12345").unwrap();
     path

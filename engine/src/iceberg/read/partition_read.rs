@@ -12,6 +12,7 @@ use skein_protocol::evidence::RuleCheck;
 use super::Contents;
 use super::scan::Scan;
 use crate::failure;
+use crate::files::Files;
 use crate::iceberg::bounds::compare;
 use crate::iceberg::partition::Partitioner;
 use crate::iceberg::schema::TableShape;
@@ -20,6 +21,7 @@ use crate::iceberg::value;
 
 /// Reads the rows of the smallest partition that has any. None for tables without partitions or rows.
 pub(super) fn check(
+    from: &Files,
     request: &ReadRequest,
     shape: &TableShape,
     contents: &Contents,
@@ -54,7 +56,7 @@ pub(super) fn check(
         .collect::<Result<_, _>>()
         .map_err(|error| failure::internal("reading a partition", error.to_string()))?;
     let (mut found, mut strangers) = (0_u64, 0_u64);
-    for batch in Scan::of_files(&contents.metadata, locations, Some(&names))? {
+    for batch in Scan::of_files(from, &contents.metadata, locations, Some(&names))? {
         for part in partitioner.split(&batch?)? {
             let rows = part.rows.len() as u64;
             found += rows;

@@ -4,7 +4,6 @@
 //!
 //! Columns are found by their field ids, as Iceberg demands, whatever they are called in the files. Reading blocks.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
@@ -21,7 +20,7 @@ use skein_protocol::types::{DataType, StructField};
 
 use super::Contents;
 use crate::failure;
-use crate::files::path_of;
+use crate::files::Files;
 use crate::types;
 
 /// Rows of a batch: large enough that the work per batch does not count.
@@ -30,6 +29,7 @@ const BATCH_ROWS: usize = 8_192;
 /// The rows of a table, batch by batch, file by file in the order of the manifests.
 #[derive(Debug)]
 pub struct Scan {
+    from: Files,
     schema: SchemaRef,
     ids: Vec<i32>,
     files: IntoIter<String>,
@@ -50,17 +50,22 @@ impl Scan {
     ///
     /// # Errors
     /// When the metadata cannot be read or has no such column.
-    pub fn open(metadata_location: &str, columns: Option<&[&str]>) -> Result<Self, Failure> {
-        let contents = Contents::read(metadata_location)?;
+    pub fn open(from: &Files, metadata_location: &str, columns: Option<&[&str]>) -> Result<Self, Failure> {
+        let contents = Contents::read(from, metadata_location)?;
         let files = contents.files().map(|file| file.location.clone()).collect();
-        Self::of_files(&contents.metadata, files, columns)
+        Self::of_files(from, &contents.metadata, files, columns)
     }
 
     /// The rows of some files of a table.
     ///
     /// # Errors
     /// When the table has no such column.
-    pub fn of_files(metadata: &TableMetadata, files: Vec<String>, columns: Option<&[&str]>) -> Result<Self, Failure> {
+    pub fn of_files(
+        from: &Files,
+        metadata: &TableMetadata,
+        files: Vec<String>,
+        columns: Option<&[&str]>,
+    ) -> Result<Self, Failure> {
         let all = metadata.current_schema().as_struct().fields();
         let chosen: Vec<&NestedFieldRef> = match columns {
             None => all.iter().collect(),
@@ -77,6 +82,7 @@ impl Scan {
         let fields = chosen.iter().map(|field| Ok(Field::new(&field.name, arrow_type(&field.field_type)?, true)));
         let schema = Arc::new(Schema::new(fields.collect::<Result<Fields, Failure>>()?));
         Ok(Self {
+            from: from.clone(),
             schema,
             ids: chosen.iter().map(|field| field.id).collect(),
             files: files.into_iter(),
@@ -108,8 +114,8 @@ impl Scan {
     }
 
     fn opened(&self, location: String) -> Result<Opened, Failure> {
-        let path = path_of(&location).map_err(|error| unreadable(&location, &error))?;
-        let file = File::open(path).map_err(|error| failure::of_io("reading a staged file", &location, &error))?;
+        let file =
+            self.from.open(&location).map_err(|error| failure::of_io("reading a staged file", &location, &error))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| unreadable(&location, &error))?;
         let roots = roots(builder.parquet_schema(), &self.ids);
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots.iter().flatten().copied());

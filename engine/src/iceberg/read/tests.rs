@@ -48,7 +48,7 @@ impl Staged {
     }
 
     fn scan(&self) -> RecordBatch {
-        let scan = Scan::open(&self.table.metadata_location, None).unwrap();
+        let scan = Scan::open(&fixture::files(), &self.table.metadata_location, None).unwrap();
         let schema = scan.schema();
         let batches: Vec<RecordBatch> = scan.collect::<Result<_, _>>().unwrap();
         concat_batches(&schema, &batches).unwrap()
@@ -70,7 +70,7 @@ fn partitioned() -> PlanTarget {
 #[test]
 fn a_table_of_all_types_is_read_back_as_it_was_written() {
     let staged = staged(fixture::all_types(), 200);
-    let reading = read_staged(&staged.request()).unwrap();
+    let reading = read_staged(&fixture::files(), &staged.request()).unwrap();
     assert_eq!(reading.file_differences, [""; 0]);
     assert_eq!((reading.files, reading.files_compared, reading.manifest_rows, reading.summary_rows), (2, 2, 200, 200));
     assert_eq!((reading.metadata_hash, reading.partition_read), (staged.table.metadata_hash, None));
@@ -85,7 +85,7 @@ fn a_table_of_all_types_is_read_back_as_it_was_written() {
 #[test]
 fn a_partitioned_table_is_read_back_and_through_a_filter() {
     let staged = staged(partitioned(), 60);
-    let reading = read_staged(&staged.request()).unwrap();
+    let reading = read_staged(&fixture::files(), &staged.request()).unwrap();
     assert_eq!(reading.file_differences, [""; 0]);
     assert_eq!(reading.manifest_rows, 60);
     let check = reading.partition_read.unwrap();
@@ -100,7 +100,7 @@ fn an_empty_table_is_read_back() {
     let files = Files::new(Arc::default());
     let table = stage(&files, &fixture::stage_request(&plan, vec![])).unwrap();
     let staged = Staged { _folder: folder, rows: fixture::rows(&plan, 0, 0), plan, table, files: vec![] };
-    let reading = read_staged(&staged.request()).unwrap();
+    let reading = read_staged(&fixture::files(), &staged.request()).unwrap();
     assert_eq!((reading.files, reading.manifest_rows, reading.summary_rows), (0, 0, 0));
     assert_eq!((reading.file_differences, reading.partition_read), (vec![], None));
     assert_eq!(staged.scan().num_rows(), 0);
@@ -136,7 +136,7 @@ fn a_flipped_byte_in_a_staged_file_is_found() {
     let mut byte = [0];
     file.read_exact_at(&mut byte, 30).unwrap();
     file.write_all_at(&[byte[0] ^ 1], 30).unwrap();
-    let reading = read_staged(&staged.request()).unwrap();
+    let reading = read_staged(&fixture::files(), &staged.request()).unwrap();
     assert_eq!(reading.file_differences.len(), 1, "{:?}", reading.file_differences);
     assert!(reading.file_differences[0].starts_with(&staged.files[1].location));
     file.set_len(staged.files[1].bytes - 1).unwrap();
@@ -144,7 +144,7 @@ fn a_flipped_byte_in_a_staged_file_is_found() {
     let mut plan = Plan::clone(&staged.plan);
     plan.checks.final_checksum = false;
     request.plan = Arc::new(plan);
-    let reading = read_staged(&request).unwrap();
+    let reading = read_staged(&fixture::files(), &request).unwrap();
     assert!(reading.file_differences[0].contains("bytes"), "{:?}", reading.file_differences);
 }
 
@@ -152,13 +152,13 @@ fn a_flipped_byte_in_a_staged_file_is_found() {
 fn files_that_ledger_and_manifests_do_not_both_have_are_named() {
     let mut staged = staged(fixture::target(&[("a", "bigint")]), 100);
     let mut lost = staged.files.remove(0);
-    let reading = read_staged(&staged.request()).unwrap();
+    let reading = read_staged(&fixture::files(), &staged.request()).unwrap();
     assert_eq!(reading.file_differences.len(), 1);
     assert!(reading.file_differences[0].contains("the ledger does not"));
     lost.rows += 1;
     staged.files.push(lost);
     staged.files.push(StagedFile { location: "/nowhere/x.parquet".to_owned(), ..staged.files[0].clone() });
-    let reading = read_staged(&staged.request()).unwrap();
+    let reading = read_staged(&fixture::files(), &staged.request()).unwrap();
     assert_eq!(reading.file_differences.len(), 2, "{:?}", reading.file_differences);
     assert!(reading.file_differences[1].contains("the manifests do not"));
 }
@@ -176,7 +176,7 @@ fn rows_in_the_wrong_partition_fail_the_partition_read() {
     let table = stage(&files, &fixture::stage_request(&plan, staged.clone())).unwrap();
     let rows = fixture::rows(&plan, 0, 0);
     let staged = Staged { _folder: folder, plan, table, files: staged[..2].to_vec(), rows };
-    let check = read_staged(&staged.request()).unwrap().partition_read.unwrap();
+    let check = read_staged(&fixture::files(), &staged.request()).unwrap().partition_read.unwrap();
     assert!(!check.holds);
     assert_eq!(check.found, "2 rows, of which 1 belong to other partitions");
 }
@@ -185,17 +185,17 @@ fn rows_in_the_wrong_partition_fail_the_partition_read() {
 fn missing_metadata_is_a_failure_with_its_code() {
     let staged = staged(fixture::target(&[("a", "bigint")]), 10);
     fs::remove_file(&staged.table.metadata_location).unwrap();
-    assert_eq!(read_staged(&staged.request()).unwrap_err().code(), Code::StagedFileChanged);
+    assert_eq!(read_staged(&fixture::files(), &staged.request()).unwrap_err().code(), Code::StagedFileChanged);
 }
 
 #[test]
 fn columns_can_be_chosen_in_any_order() {
     let staged = staged(fixture::target(&[("a", "bigint"), ("b", "string"), ("c", "int")]), 10);
-    let scan = Scan::open(&staged.table.metadata_location, Some(&["c", "a"])).unwrap();
+    let scan = Scan::open(&fixture::files(), &staged.table.metadata_location, Some(&["c", "a"])).unwrap();
     let names: Vec<String> = scan.schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, ["c", "a"]);
     let batches: Vec<RecordBatch> = scan.collect::<Result<_, _>>().unwrap();
     assert_eq!(batches[0].column(0).data_type(), &arrow::datatypes::DataType::Int32);
-    let none = Scan::open(&staged.table.metadata_location, Some(&[])).unwrap();
+    let none = Scan::open(&fixture::files(), &staged.table.metadata_location, Some(&[])).unwrap();
     assert_eq!(none.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 10);
 }

@@ -72,7 +72,7 @@ fn bounds_enclose_every_value_of_the_file() {
     let rows = fixture::rows(&plan, 0, 200);
     let staged = fixture::write(&files, &plan, 0, &rows);
     let shape = TableShape::of(&plan.target).unwrap();
-    let found = statistics::read(&path_of(&staged[0].location).unwrap(), &shape.schema).unwrap();
+    let found = statistics::read(&fixture::files().open(&staged[0].location).unwrap(), &shape.schema).unwrap();
     assert_eq!(found.split_offsets.len(), 4, "one for each row group");
     let ids = writer_schema(&plan.target).fields().len();
     for (position, field) in shape.schema.as_struct().fields().iter().enumerate().take(13) {
@@ -115,7 +115,7 @@ fn many_files_are_spread_over_manifests() {
     let staged: Vec<StagedFile> =
         (0..40).flat_map(|number| fixture::write(&files, &narrow, number, &fixture::rows(&narrow, 0, 2))).collect();
     let table = stage(&files, &fixture::stage_request(&Arc::new(wide), staged)).unwrap();
-    let contents = Contents::read(&table.metadata_location).unwrap();
+    let contents = Contents::read(&fixture::files(), &table.metadata_location).unwrap();
     let counts: Vec<usize> = contents.manifests.iter().map(|manifest| manifest.files.len()).collect();
     assert_eq!(counts, [16, 16, 8]);
 }

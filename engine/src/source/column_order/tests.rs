@@ -91,7 +91,7 @@ fn a_header_line_is_a_hint() {
     let format = TextFormat { separators: vec![b','], skip_header_lines: 1, ..TextFormat::default() };
     let sample = sample_in(&columns, "B, A\n1,2\n", &format);
     let empty = description::Description::default();
-    let roots = Roots::of(&HiveFiles { warehouse: "/".to_owned(), description: None, allowed_roots: Vec::new() });
+    let roots = Roots::of(&HiveFiles::at("/".to_owned()));
     let hints = hints(&TableName::new("d", "t"), &columns, &sample, &empty, Path::new("/"), &roots);
     assert_eq!(names(&columns, &choose(&columns, &sample, &hints).unwrap()), ["b", "a"]);
 }
@@ -100,7 +100,7 @@ fn a_header_line_is_a_hint() {
 fn tables_with_the_same_columns_in_a_known_order_are_hints() {
     let columns = columns("a int|b int");
     let sample = sample(&columns, "1,2\n");
-    let roots = Roots::of(&HiveFiles { warehouse: "/".to_owned(), description: None, allowed_roots: Vec::new() });
+    let roots = Roots::of(&HiveFiles::at("/".to_owned()));
     let hints_of = |tables: &str| {
         let description =
             description::parse(format!(r#"{{"database": "d", "tables": {{{tables}}}}}"#).as_bytes()).unwrap();

@@ -9,12 +9,12 @@ use crate::iceberg::tombstone::stage_tombstone;
 
 struct Setting {
     folder: tempfile::TempDir,
-    catalog: Catalog,
+    catalog: SqliteCatalog,
 }
 
 fn setting() -> Setting {
     let folder = tempfile::tempdir().unwrap();
-    let catalog = Catalog::new(Files::new(Arc::default()), folder.path().join("a/catalog.sqlite"), "lake");
+    let catalog = SqliteCatalog::new(Files::new(Arc::default()), folder.path().join("a/catalog.sqlite"), "lake");
     Setting { folder, catalog }
 }
 
@@ -161,7 +161,7 @@ fn two_programs_that_register_at_once_do_not_both_win() {
     let wins: usize = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
             .map(|number| {
-                let other = Catalog::new(Files::new(Arc::default()), path.clone(), "lake");
+                let other = SqliteCatalog::new(Files::new(Arc::default()), path.clone(), "lake");
                 scope.spawn(move || other.register(&register(&format!("/{number}"), None)).unwrap())
             })
             .collect();

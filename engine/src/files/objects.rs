@@ -1,0 +1,263 @@
+//! Object stores, reached from threads that may block.
+//!
+//! In: locations such as `s3://bucket/key`, the options of connections. Out: bytes, lengths, new objects. Holds:
+//! [`ObjectStores`], one client a bucket. Not here: what the objects hold.
+//!
+//! Every call blocks. None of them may be made on a thread that drives tasks.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::path::Path as Key;
+use object_store::{
+    GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+};
+use skein_protocol::connection::StorageOptions;
+
+use crate::io_runtime::IoRuntime;
+
+/// How long a request is tried again by the client itself; the control plane tries again later anyway.
+const RETRY_FOR: Duration = Duration::from_secs(45);
+/// Tries within that time.
+const RETRIES: usize = 8;
+
+/// The object stores of a node's connections.
+#[derive(Debug, Default)]
+pub struct ObjectStores {
+    /// Options by the root of a bucket (`s3://bucket`).
+    options: BTreeMap<String, StorageOptions>,
+    open: Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>,
+    runtime: Arc<IoRuntime>,
+}
+
+/// An object: the store that has it, and its key.
+#[derive(Debug, Clone)]
+pub(super) struct Object {
+    store: Arc<dyn ObjectStore>,
+    key: Key,
+    /// As it was asked for.
+    pub(super) location: String,
+}
+
+impl ObjectStores {
+    /// Stores with the options of the connections whose warehouses lie in them. Nothing is opened yet.
+    #[must_use]
+    pub(crate) fn new<'a>(
+        runtime: Arc<IoRuntime>,
+        connections: impl IntoIterator<Item = (&'a str, &'a StorageOptions)>,
+    ) -> Self {
+        let options = connections
+            .into_iter()
+            .filter_map(|(location, options)| Some((split(location)?.0, options.clone())))
+            .collect();
+        Self { options, open: Mutex::default(), runtime }
+    }
+
+    /// The object at `location`.
+    ///
+    /// # Errors
+    /// When it is no location of an object, or no connection has its bucket.
+    pub(super) fn object(&self, location: &str) -> io::Result<Object> {
+        let (root, key) = split(location).ok_or_else(|| invalid(location, "it names no object"))?;
+        let key = Key::parse(key).map_err(|error| invalid(location, &error.to_string()))?;
+        Ok(Object { store: self.store(&root, location)?, key, location: location.to_owned() })
+    }
+
+    fn store(&self, root: &str, location: &str) -> io::Result<Arc<dyn ObjectStore>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = open.get(root) {
+            return Ok(Arc::clone(store));
+        }
+        let options =
+            self.options.get(root).ok_or_else(|| invalid(location, "no connection of this node has its bucket"))?;
+        let store = client(root, options).map_err(|error| invalid(root, &error.to_string()))?;
+        open.insert(root.to_owned(), Arc::clone(&store));
+        Ok(store)
+    }
+
+    /// Runs `work` to its end on the runtime for input and output.
+    fn wait<T>(&self, work: impl Future<Output = object_store::Result<T>>) -> io::Result<T> {
+        self.runtime.wait(work)?.map_err(of_store)
+    }
+
+    /// Length and entity tag of an object.
+    pub(super) fn head(&self, object: &Object) -> io::Result<ObjectMeta> {
+        self.wait(object.store.head(&object.key))
+    }
+
+    /// Bytes `start..end` of an object, which must still be the one with this tag.
+    pub(super) fn range(&self, object: &Object, start: u64, end: u64, tag: Option<&String>) -> io::Result<Bytes> {
+        let options =
+            GetOptions { range: Some(GetRange::Bounded(start..end)), if_match: tag.cloned(), ..GetOptions::default() };
+        self.wait(async { object.store.get_opts(&object.key, options).await?.bytes().await })
+    }
+
+    /// All bytes of an object.
+    pub(super) fn read(&self, object: &Object) -> io::Result<Bytes> {
+        self.wait(async { object.store.get(&object.key).await?.bytes().await })
+    }
+
+    /// Creates an object in one request.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when there is one.
+    fn create(&self, object: &Object, bytes: Bytes) -> io::Result<()> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        self.wait(object.store.put_opts(&object.key, PutPayload::from(bytes), options)).map(|_| ())
+    }
+
+    /// Creates an object in one request. An equal one that is there already is as good: the answer to an earlier try of
+    /// the same request may have been lost.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when there is another one.
+    pub(super) fn create_or_equal(&self, object: &Object, bytes: Vec<u8>) -> io::Result<()> {
+        let bytes = Bytes::from(bytes);
+        match self.create(object, bytes.clone()) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if self.head(object)?.size == bytes.len() as u64 && self.read(object)? == bytes {
+                    return Ok(());
+                }
+                let message = format!("another object stands at {}", object.location);
+                Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
+            }
+            other => other,
+        }
+    }
+
+    /// Begins an object that is sent in parts; nobody sees it before it is whole.
+    pub(super) fn begin(&self, object: &Object) -> io::Result<Box<dyn MultipartUpload>> {
+        match self.wait(object.store.head(&object.key)) {
+            Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} exists", object.location))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.wait(object.store.put_multipart(&object.key)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a part.
+    pub(super) fn part(&self, upload: &mut Box<dyn MultipartUpload>, bytes: Vec<u8>) -> io::Result<()> {
+        self.wait(upload.put_part(PutPayload::from(bytes)))
+    }
+
+    /// Makes the parts one object.
+    pub(super) fn complete(&self, upload: &mut Box<dyn MultipartUpload>) -> io::Result<()> {
+        self.wait(upload.complete()).map(|_| ())
+    }
+
+    /// Gives the parts up.
+    pub(super) fn abort(&self, upload: &mut Box<dyn MultipartUpload>) -> io::Result<()> {
+        self.wait(upload.abort())
+    }
+
+    /// Removes an object; whether it was there is not told.
+    pub(super) fn remove(&self, object: &Object) -> io::Result<()> {
+        match self.wait(object.store.delete(&object.key)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Everything directly in a folder: objects and names of folders.
+    pub(super) fn list(&self, folder: &Object) -> io::Result<(Vec<ObjectMeta>, Vec<String>)> {
+        let found = self.wait(folder.store.list_with_delimiter(Some(&folder.key)))?;
+        let folders = found.common_prefixes.iter().filter_map(|key| key.filename().map(str::to_owned)).collect();
+        Ok((found.objects, folders))
+    }
+}
+
+/// The root of the bucket and the key of a location, spelt in one way: `s3a` and `s3n` are Hadoop's names for `s3`.
+fn split(location: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = location.split_once("://")?;
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let scheme = match scheme {
+        "s3a" | "s3n" => "s3",
+        other => other,
+    };
+    (!bucket.is_empty()).then(|| (format!("{scheme}://{bucket}"), key.trim_end_matches('/')))
+}
+
+fn client(root: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn ObjectStore>> {
+    use object_store::aws::AmazonS3Builder;
+    use object_store::azure::MicrosoftAzureBuilder;
+    use object_store::gcp::GoogleCloudStorageBuilder;
+    use object_store::{ObjectStoreScheme, RetryConfig};
+
+    let url =
+        root.parse().map_err(|error| object_store::Error::Generic { store: "location", source: Box::new(error) })?;
+    let (scheme, _) = ObjectStoreScheme::parse(&url)
+        .map_err(|error| object_store::Error::Generic { store: "location", source: Box::new(error) })?;
+    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_FOR, ..RetryConfig::default() };
+    macro_rules! build {
+        ($builder:expr) => {{
+            let mut builder = $builder.with_url(root).with_retry(retry);
+            for (name, value) in options {
+                builder = builder.with_config(name.to_ascii_lowercase().parse()?, value.expose());
+            }
+            Arc::new(builder.build()?) as Arc<dyn ObjectStore>
+        }};
+    }
+    Ok(match scheme {
+        // The store compares what it got with a checksum that was made here.
+        ObjectStoreScheme::AmazonS3 => {
+            build!(AmazonS3Builder::new().with_checksum_algorithm(object_store::aws::Checksum::SHA256))
+        }
+        ObjectStoreScheme::GoogleCloudStorage => build!(GoogleCloudStorageBuilder::new()),
+        ObjectStoreScheme::MicrosoftAzure => build!(MicrosoftAzureBuilder::new()),
+        _ => return Err(object_store::Error::NotSupported { source: format!("{root} is no known store").into() }),
+    })
+}
+
+fn invalid(location: &str, why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{location}: {why}"))
+}
+
+/// The nearest kind of error of the operating system.
+fn of_store(error: object_store::Error) -> io::Error {
+    let kind = match &error {
+        object_store::Error::NotFound { .. } => io::ErrorKind::NotFound,
+        object_store::Error::AlreadyExists { .. } => io::ErrorKind::AlreadyExists,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            io::ErrorKind::PermissionDenied
+        }
+        object_store::Error::InvalidPath { .. } => io::ErrorKind::InvalidInput,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hadoops_names_of_s3_mean_the_same_bucket() {
+        for location in ["s3://b/w/t/", "s3a://b/w/t", "s3n://b/w/t"] {
+            assert_eq!(split(location), Some(("s3://b".to_owned(), "w/t")), "{location}");
+        }
+        assert_eq!(split("/w/t"), None);
+        assert_eq!(split("s3:///w"), None);
+    }
+
+    #[test]
+    fn a_bucket_that_no_connection_has_is_refused() {
+        let options = StorageOptions::new();
+        let stores = ObjectStores::new(Arc::default(), [("s3://lake/warehouse", &options)]);
+        assert!(stores.object("s3a://lake/x").is_ok());
+        let error = stores.object("s3://other/x").unwrap_err();
+        assert!(error.to_string().contains("no connection"), "{error}");
+        assert_eq!(stores.object("s3://lake/a/../b").unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn an_option_that_the_store_does_not_know_is_named() {
+        let options = [("aws_endpont".to_owned(), "x".into())]
+            .map(|(name, value): (String, String)| (name, skein_protocol::secret::Secret::new(value)));
+        let options = StorageOptions::from(options);
+        let error = ObjectStores::new(Arc::default(), [("s3://lake", &options)]).object("s3://lake/x").unwrap_err();
+        assert!(error.to_string().contains("aws_endpont"), "{error}");
+    }
+}

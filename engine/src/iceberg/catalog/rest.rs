@@ -1,0 +1,140 @@
+//! The Iceberg REST catalog.
+//!
+//! In: names and metadata locations. Out: what a name points at; names that were moved. Holds: [`RestCatalog`].
+//! Not here: requests and tokens (`client`).
+//!
+//! The protocol (Iceberg's `rest-catalog-open-api.yaml`) registers a metadata file under a free name in one step. It has
+//! no step that points a taken name at another file, or frees it, on a condition: both look first, then remove the name,
+//! then register. Between these requests the name is free for a moment; whoever takes it then is seen by the next look.
+//! A table is removed without its files (`purgeRequested=false`).
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use skein_protocol::connection::RestCatalog as Config;
+use skein_protocol::data_plane::{
+    Failure, LoadedTable, Outcome, RegisterRequest, Registered, ReplaceRequest, Replaced,
+};
+use skein_protocol::ids::{TableName, TableUuid};
+use uuid::Uuid;
+
+use self::client::{Answer, Client, Effect};
+use super::Catalog;
+use crate::iceberg::metadata::TOMBSTONE_PROPERTY;
+use crate::io_runtime::IoRuntime;
+
+mod client;
+#[cfg(test)]
+mod tests;
+
+/// A REST catalog.
+#[derive(Debug)]
+pub(super) struct RestCatalog {
+    client: Client,
+}
+
+/// What is read of the answer to loading and registering a table.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Loaded {
+    metadata_location: Option<String>,
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Metadata {
+    table_uuid: Option<Uuid>,
+    #[serde(default)]
+    properties: std::collections::HashMap<String, String>,
+}
+
+impl RestCatalog {
+    /// The catalog that `config` names. Nothing is asked yet.
+    pub(super) fn new(config: Config, runtime: Arc<IoRuntime>) -> Self {
+        Self { client: Client::new(config, runtime) }
+    }
+
+    fn point(&self, name: &TableName, metadata_location: &str) -> Result<Registered, Failure> {
+        let register = || {
+            let body = serde_json::json!({"name": name.table, "metadata-location": metadata_location});
+            self.client.post(&["namespaces", &name.database, "register"], &body, Effect::Changes)
+        };
+        let answer = match register()? {
+            Answer::NotFound(_) => {
+                self.make_namespace(&name.database)?;
+                register()?
+            }
+            answer => answer,
+        };
+        match answer {
+            Answer::Ok(_) => Ok(Registered::Now),
+            Answer::Conflict => Ok(Registered::NameTaken),
+            Answer::NotFound(why) => Err(self.client.refused(&why)),
+        }
+    }
+
+    fn make_namespace(&self, namespace: &str) -> Result<(), Failure> {
+        let body = serde_json::json!({"namespace": [namespace], "properties": {}});
+        match self.client.post(&["namespaces"], &body, Effect::Repeatable)? {
+            Answer::Ok(_) | Answer::Conflict => Ok(()),
+            Answer::NotFound(why) => Err(self.client.refused(&why)),
+        }
+    }
+
+    /// Frees a name; false if it was free.
+    fn remove(&self, name: &TableName) -> Result<bool, Failure> {
+        match self.client.delete(&["namespaces", &name.database, "tables", &name.table])? {
+            Answer::Ok(_) => Ok(true),
+            Answer::NotFound(_) | Answer::Conflict => Ok(false),
+        }
+    }
+
+    fn found(&self, name: &TableName) -> Result<Option<String>, Failure> {
+        Ok(self.load(name)?.map(|table| table.metadata_location))
+    }
+}
+
+impl Catalog for RestCatalog {
+    fn load(&self, name: &TableName) -> Result<Option<LoadedTable>, Failure> {
+        match self.client.get(&["namespaces", &name.database, "tables", &name.table])? {
+            Answer::Ok(body) => {
+                let loaded: Loaded = self.client.parsed(&body)?;
+                let mark = loaded.metadata.properties.get(TOMBSTONE_PROPERTY);
+                Ok(Some(LoadedTable {
+                    uuid: TableUuid(loaded.metadata.table_uuid.unwrap_or(Uuid::nil())),
+                    metadata_location: loaded.metadata_location.unwrap_or_default(),
+                    tombstone: mark.is_some_and(|mark| mark == "true"),
+                }))
+            }
+            Answer::NotFound(_) => Ok(None),
+            Answer::Conflict => Err(self.client.refused("it answered a look at a table with a conflict")),
+        }
+    }
+
+    fn register(&self, request: &RegisterRequest) -> Result<Registered, Failure> {
+        if let Some(tombstone) = &request.replacing
+            && self.found(&request.name)?.as_ref() == Some(tombstone)
+        {
+            self.remove(&request.name)?;
+        }
+        self.point(&request.name, &request.metadata_location)
+    }
+
+    fn replace(&self, request: &ReplaceRequest) -> Result<Replaced, Failure> {
+        let name = &request.name;
+        let found = self.found(name)?;
+        if found.as_ref() != Some(&request.expected) {
+            return Ok(Replaced::Differs { found });
+        }
+        if !self.remove(name)? {
+            return Ok(Replaced::Differs { found: None });
+        }
+        let Some(replacement) = &request.replacement else { return Ok(Replaced::Now) };
+        // The name is free now: a failure from here on is one after a change.
+        match self.point(name, replacement).map_err(|failure| Failure { outcome: Outcome::Unknown, ..failure })? {
+            Registered::Now => Ok(Replaced::Now),
+            Registered::NameTaken => Ok(Replaced::Differs { found: self.found(name)? }),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""A service that tests need, running for as long as this program's standard input is open.
+
+  service.py seaweedfs DIR    S3 and an Iceberg REST catalog over it
+  service.py postgres DIR     PostgreSQL
+
+In:    a folder of the test's own.
+Out:   one line of JSON when the service answers: where it listens and with which credentials.
+Holds: the ports, which nobody else had a moment ago.
+Not here: what is done with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+KEY, SECRET = "tester", "secret-of-the-test"
+# weed's listeners; each of them listens somewhere even if nobody asks for it.
+PORTS = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
+         "s3.port", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance", "webdav.port", "admin.port", "admin.port.grpc"]
+PATIENCE_SECONDS = 120
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports of the loopback interface that are free, all different."""
+    held = [socket.socket() for _ in range(number)]
+    for one in held:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
+def has_warehouse(rest: str) -> bool:
+    """Whether the catalog answers for its warehouse, which is made after it begins to listen."""
+    form = {"grant_type": "client_credentials", "client_id": KEY, "client_secret": SECRET, "scope": "catalog"}
+    try:
+        with urllib.request.urlopen(f"{rest}/v1/oauth/tokens", urllib.parse.urlencode(form).encode(), timeout=5) as answer:
+            token = json.load(answer)["access_token"]
+        request = urllib.request.Request(f"{rest}/v1/warehouse/namespaces", headers={"Authorization": f"Bearer {token}"})
+        return urllib.request.urlopen(request, timeout=5).status == 200
+    except OSError:
+        return False
+
+
+def seaweedfs(folder: Path) -> None:
+    ports = dict(zip(PORTS, free_ports(len(PORTS))))
+    command = [str(Path(sys.executable).parent / "weed"), "mini", f"-dir={folder}", "-ip=127.0.0.1",
+               "-ip.bind=127.0.0.1", "-master.telemetry=false", "-tableBucket=warehouse", "-bucket=plain",
+               *(f"-{name}={port}" for name, port in ports.items())]
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
+    with open(folder / "weed.log", "wb") as log:
+        child = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        s3, rest = (f"http://127.0.0.1:{ports[name]}" for name in ("s3.port", "s3.port.iceberg"))
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not has_warehouse(rest):
+            if child.poll() is not None or time.monotonic() > deadline:
+                sys.exit("weed does not come up:\n" + (folder / "weed.log").read_text(errors="replace")[-4000:])
+            time.sleep(0.1)
+        announce({"s3": s3, "rest": rest, "key": KEY, "secret": SECRET})
+    finally:
+        child.kill()
+        child.wait()
+
+
+def postgres(folder: Path) -> None:
+    import pgserver
+
+    server = pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        announce({"url": server.get_uri()})
+    finally:
+        server.cleanup()
+
+
+def announce(where: dict[str, str]) -> None:
+    print(json.dumps(where), flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    {"seaweedfs": seaweedfs, "postgres": postgres}[sys.argv[1]](Path(sys.argv[2]))
