@@ -225,7 +225,9 @@ impl DataPlane for Engine {
 
     async fn run_batch(&self, request: BatchRequest) -> Result<BatchResult, Failure> {
         let (files, counters, batch_rows) = (self.files.clone(), Arc::clone(&self.counters), self.settings.batch_rows);
+        let target = self.target(&request.plan.target.connection)?;
         blocking("running a batch", move |cancel| {
+            target.catalog.prepare(&request.plan.target.name)?;
             let work = Work { request: &request, files: &files, cancel, counters: &counters, batch_rows };
             batch::run_batch(&work)
         })

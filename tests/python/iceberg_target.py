@@ -62,7 +62,8 @@ class Entry:
 
 def opened(catalog: Path) -> Catalog:
     """The catalog that a JSON file's properties open."""
-    return load_catalog("skein", **properties(catalog))
+    stored = properties(catalog)
+    return load_catalog(stored.pop("name", "skein"), **stored)
 
 
 def entries(catalog_file: Path, catalog_name: str | None = None) -> list[Entry]:
@@ -84,6 +85,10 @@ def entries(catalog_file: Path, catalog_name: str | None = None) -> list[Entry]:
 
 def find(catalog_file: Path, name: str, catalog_name: str | None = None) -> Entry:
     """The one entry called `namespace.table`."""
+    if properties(catalog_file) is not None:
+        # Others may have tables there that come and go meanwhile.
+        namespace, _, table = name.rpartition(".")
+        return Entry("skein", namespace, table, opened(catalog_file).load_table(name).metadata_location)
     found = [e for e in entries(catalog_file, catalog_name) if f"{e.namespace}.{e.table}" == name]
     if len(found) != 1:
         raise LookupError(f"{name}: {len(found)} entries in {catalog_file}")

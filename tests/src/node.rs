@@ -20,6 +20,8 @@ pub struct Options {
     pub binary: Option<PathBuf>,
     /// How long a tombstone stands.
     pub tombstone_seconds: Option<u64>,
+    /// The target connection `lake`, as JSON; a folder with an SQLite catalog unless given.
+    pub lake: Option<String>,
 }
 
 /// A running node; it is killed when it is dropped.
@@ -132,11 +134,14 @@ pub fn configuration(root: &Path, listen: &str, options: &Options) -> String {
     if description.is_file() {
         text.push_str(&format!("    description: {}\n", description.display()));
     }
-    text.push_str(&format!(
-        "  lake:\n    kind: iceberg\n    catalogFile: {}\n    warehouse: {}\n",
-        root.join("catalog/catalog.db").display(),
-        root.join("lake").display()
-    ));
+    match &options.lake {
+        Some(lake) => text.push_str(&format!("  lake: {lake}\n")),
+        None => text.push_str(&format!(
+            "  lake:\n    kind: iceberg\n    catalogFile: {}\n    warehouse: {}\n",
+            root.join("catalog/catalog.db").display(),
+            root.join("lake").display()
+        )),
+    }
     text
 }
 

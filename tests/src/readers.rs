@@ -16,7 +16,12 @@ static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     String::from_utf8_lossy(&output.stdout).trim().into()
 });
 
-fn folder() -> PathBuf {
+/// The interpreter that has the readers.
+pub(crate) fn python() -> &'static Path {
+    &PYTHON
+}
+
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python")
 }
 

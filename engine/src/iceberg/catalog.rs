@@ -34,6 +34,16 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
     /// When the catalog or a metadata file cannot be read.
     fn load(&self, name: &TableName) -> Result<Option<LoadedTable>, Failure>;
 
+    /// Sees to it that files of a table may be written: some catalogs own their stores, and want to know a namespace before
+    /// anything lies in it. Others need nothing.
+    ///
+    /// # Errors
+    /// When the catalog refuses.
+    fn prepare(&self, name: &TableName) -> Result<(), Failure> {
+        let _ = name;
+        Ok(())
+    }
+
     /// Points a free name, or one that points at the tombstone `replacing`, at a metadata file.
     ///
     /// # Errors

@@ -8,7 +8,8 @@
 //! then register. Between these requests the name is free for a moment; whoever takes it then is seen by the next look.
 //! A table is removed without its files (`purgeRequested=false`).
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 use skein_protocol::connection::RestCatalog as Config;
@@ -31,6 +32,8 @@ mod tests;
 #[derive(Debug)]
 pub(super) struct RestCatalog {
     client: Client,
+    /// Namespaces that are known to exist.
+    namespaces: Mutex<BTreeSet<String>>,
 }
 
 /// What is read of the answer to loading and registering a table.
@@ -52,7 +55,7 @@ struct Metadata {
 impl RestCatalog {
     /// The catalog that `config` names. Nothing is asked yet.
     pub(super) fn new(config: Config, runtime: Arc<IoRuntime>) -> Self {
-        Self { client: Client::new(config, runtime) }
+        Self { client: Client::new(config, runtime), namespaces: Mutex::default() }
     }
 
     fn point(&self, name: &TableName, metadata_location: &str) -> Result<Registered, Failure> {
@@ -77,7 +80,10 @@ impl RestCatalog {
     fn make_namespace(&self, namespace: &str) -> Result<(), Failure> {
         let body = serde_json::json!({"namespace": [namespace], "properties": {}});
         match self.client.post(&["namespaces"], &body, Effect::Repeatable)? {
-            Answer::Ok(_) | Answer::Conflict => Ok(()),
+            Answer::Ok(_) | Answer::Conflict => {
+                self.namespaces.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.to_owned());
+                Ok(())
+            }
             Answer::NotFound(why) => Err(self.client.refused(&why)),
         }
     }
@@ -110,6 +116,11 @@ impl Catalog for RestCatalog {
             Answer::NotFound(_) => Ok(None),
             Answer::Conflict => Err(self.client.refused("it answered a look at a table with a conflict")),
         }
+    }
+
+    fn prepare(&self, name: &TableName) -> Result<(), Failure> {
+        let known = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner).contains(&name.database);
+        if known { Ok(()) } else { self.make_namespace(&name.database) }
     }
 
     fn register(&self, request: &RegisterRequest) -> Result<Registered, Failure> {
