@@ -66,7 +66,9 @@ pub(crate) fn of(target: &IcebergTarget, files: &Files, runtime: &Arc<IoRuntime>
         Some(IcebergCatalog::Sqlite(file)) => {
             Box::new(SqliteCatalog::new(files.clone(), PathBuf::from(file), &target.catalog_name))
         }
-        Some(IcebergCatalog::Rest(config)) => Box::new(RestCatalog::new(config.clone(), Arc::clone(runtime))),
+        Some(IcebergCatalog::Rest(config)) => {
+            Box::new(RestCatalog::new(files.clone(), config.clone(), Arc::clone(runtime)))
+        }
         Some(IcebergCatalog::Postgres(config)) => {
             Box::new(PostgresCatalog::new(files.clone(), config.clone(), &target.catalog_name, Arc::clone(runtime)))
         }

@@ -16,12 +16,12 @@ use skein_protocol::connection::RestCatalog as Config;
 use skein_protocol::data_plane::{
     Failure, LoadedTable, Outcome, RegisterRequest, Registered, ReplaceRequest, Replaced,
 };
-use skein_protocol::ids::{TableName, TableUuid};
-use uuid::Uuid;
+use skein_protocol::ids::TableName;
 
 use self::client::{Answer, Client, Effect};
 use super::Catalog;
-use crate::iceberg::metadata::TOMBSTONE_PROPERTY;
+use crate::files::Files;
+use crate::iceberg::head;
 use crate::io_runtime::IoRuntime;
 
 mod client;
@@ -31,31 +31,23 @@ mod tests;
 /// A REST catalog.
 #[derive(Debug)]
 pub(super) struct RestCatalog {
+    files: Files,
     client: Client,
     /// Namespaces that are known to exist.
     namespaces: Mutex<BTreeSet<String>>,
 }
 
-/// What is read of the answer to loading and registering a table.
+/// What is read of the answer to loading a table.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Loaded {
     metadata_location: Option<String>,
-    metadata: Metadata,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Metadata {
-    table_uuid: Option<Uuid>,
-    #[serde(default)]
-    properties: std::collections::HashMap<String, String>,
 }
 
 impl RestCatalog {
     /// The catalog that `config` names. Nothing is asked yet.
-    pub(super) fn new(config: Config, runtime: Arc<IoRuntime>) -> Self {
-        Self { client: Client::new(config, runtime), namespaces: Mutex::default() }
+    pub(super) fn new(files: Files, config: Config, runtime: Arc<IoRuntime>) -> Self {
+        Self { files, client: Client::new(config, runtime), namespaces: Mutex::default() }
     }
 
     fn point(&self, name: &TableName, metadata_location: &str) -> Result<Registered, Failure> {
@@ -106,12 +98,9 @@ impl Catalog for RestCatalog {
         match self.client.get(&["namespaces", &name.database, "tables", &name.table])? {
             Answer::Ok(body) => {
                 let loaded: Loaded = self.client.parsed(&body)?;
-                let mark = loaded.metadata.properties.get(TOMBSTONE_PROPERTY);
-                Ok(Some(LoadedTable {
-                    uuid: TableUuid(loaded.metadata.table_uuid.unwrap_or(Uuid::nil())),
-                    metadata_location: loaded.metadata_location.unwrap_or_default(),
-                    tombstone: mark.is_some_and(|mark| mark == "true"),
-                }))
+                // The file tells whose table it is, as in every other catalog: what the answer says of it beyond the
+                // location is the catalog's own account, and not every catalog gives it right.
+                head::load(&self.files, loaded.metadata_location.unwrap_or_default()).map(Some)
             }
             Answer::NotFound(_) => Ok(None),
             Answer::Conflict => Err(self.client.refused("it answered a look at a table with a conflict")),

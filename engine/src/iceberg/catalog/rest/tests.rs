@@ -9,6 +9,10 @@ use skein_protocol::secret::Secret;
 
 use super::*;
 
+fn of(config: Config, runtime: Arc<IoRuntime>) -> RestCatalog {
+    RestCatalog::new(Files::new(Arc::default()), config, runtime)
+}
+
 /// What the stand-in does with a request.
 enum Reply {
     Answer(u16, &'static str),
@@ -32,7 +36,7 @@ fn stand_in(replies: Vec<Reply>) -> (RestCatalog, Receiver<String>) {
             }
         }
     });
-    (RestCatalog::new(config(uri), Arc::default()), asked)
+    (of(config(uri), Arc::default()), asked)
 }
 
 fn config(uri: String) -> Config {
@@ -62,8 +66,7 @@ fn request(stream: &TcpStream) -> String {
 }
 
 const CONFIG: Reply = Reply::Answer(200, r#"{"defaults": {"prefix": "no"}, "overrides": {"prefix": "a/b"}}"#);
-const LOADED: &str = r#"{"metadata-location": "s3://w/db/t/metadata/1.json", "metadata": {
-    "table-uuid": "00000000-0000-0000-0000-000000000007", "properties": {"skein.tombstone": "true"}}}"#;
+const LOADED: &str = r#"{"metadata-location": "s3://w/db/t/metadata/1.json", "metadata": {}}"#;
 const TAKEN: Reply =
     Reply::Answer(409, r#"{"error": {"message": "taken", "type": "AlreadyExistsException", "code": 409}}"#);
 const MISSING: Reply =
@@ -95,7 +98,8 @@ fn replace(expected: &str, replacement: Option<&str>) -> ReplaceRequest {
 fn the_prefix_that_the_catalog_overrides_is_in_every_path() {
     let (catalog, asked) = stand_in(vec![CONFIG, Reply::Answer(200, LOADED), MISSING]);
     let loaded = catalog.load(&name()).unwrap().unwrap();
-    assert_eq!((loaded.uuid, loaded.tombstone), (TableUuid(Uuid::from_u128(7)), true));
+    // No connection has its bucket: it is the table of somebody else.
+    assert_eq!((loaded.uuid.0.is_nil(), loaded.tombstone), (true, false));
     assert_eq!(loaded.metadata_location, "s3://w/db/t/metadata/1.json");
     assert_eq!(catalog.load(&name()).unwrap(), None);
     assert_eq!(asked.recv().unwrap(), "GET /v1/config?warehouse=w");
@@ -131,7 +135,7 @@ fn what_never_reached_the_catalog_did_not_happen() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let uri = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let failure = RestCatalog::new(config(uri), Arc::default()).register(&register(None)).unwrap_err();
+    let failure = of(config(uri), Arc::default()).register(&register(None)).unwrap_err();
     assert_eq!((failure.outcome, failure.class), (Outcome::NotDone, Class::Transient), "{failure}");
 }
 
@@ -171,7 +175,7 @@ fn a_credential_is_exchanged_once_and_again_when_its_token_is_refused() {
         Reply::Answer(200, LOADED),
     ]);
     let with = Config { credential: Some(Secret::new("id:se:cret")), ..catalog.client.config().clone() };
-    let catalog = RestCatalog::new(with, Arc::default());
+    let catalog = of(with, Arc::default());
     assert!(catalog.load(&name()).unwrap().is_some());
     let asked: Vec<String> = asked.iter().collect();
     assert!(asked[0].starts_with("POST /v1/oauth/tokens"), "{asked:?}");
@@ -183,7 +187,7 @@ fn a_credential_is_exchanged_once_and_again_when_its_token_is_refused() {
 fn neither_a_refused_token_nor_the_secret_is_shown() {
     let (catalog, _asked) = stand_in(vec![Reply::Answer(200, r#"{"token": "hunter2"}"#)]);
     let with = Config { credential: Some(Secret::new("id:hunter2")), ..catalog.client.config().clone() };
-    let catalog = RestCatalog::new(with, Arc::default());
+    let catalog = of(with, Arc::default());
     let failure = catalog.load(&name()).unwrap_err();
     assert!(!format!("{failure:?} {catalog:?}").contains("hunter2"));
 }
