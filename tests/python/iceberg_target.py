@@ -20,6 +20,7 @@ import duckdb_extension_httpfs
 import duckdb_extension_iceberg
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.table import StaticTable
 
 from hive_source import literal
 
@@ -114,6 +115,10 @@ class PyIcebergTables:
 
     def load(self, entry: Entry):
         """The pyiceberg table of an entry."""
+        stored = properties(self.file)
+        if stored is not None and stored["type"] == "rest":
+            # Through the file that the catalog names: SeaweedFS gives an account of its own of a registered table.
+            return StaticTable.from_metadata(entry.metadata_location, stored)
         if entry.catalog not in self.catalogs:
             options = {"uri": f"sqlite:///{self.file}", "init_catalog_tables": "false"}
             remote = properties(self.file) is not None

@@ -42,13 +42,16 @@ pub(crate) fn of_many_who_register_at_once_one_wins(place: &Place) {
         .filter(|(_, answer)| matches!(answer, Ok(Registered::Now)))
         .map(|(location, _)| location)
         .collect();
-    assert_eq!(winners.len(), 1, "{answers:?}");
-    assert_eq!(lake.location().as_ref(), Some(winners[0]));
+    // SeaweedFS tells several that they were first, and the last of them stays: why nobody believes an answer without
+    // a look. Of the others exactly one wins.
+    assert!(if place.owns_store { !winners.is_empty() } else { winners.len() == 1 }, "{answers:?}");
+    let stands = lake.location().expect("one of them stands");
+    assert!(winners.contains(&&stands), "{stands}: {answers:?}");
     // Whoever is not told that it won may not have lost for good, but nothing of it is visible.
     for location in &locations {
         assert_eq!(lake.register(location, None), Registered::NameTaken);
     }
-    assert_eq!(lake.location().as_ref(), Some(winners[0]));
+    assert_eq!(lake.location(), Some(stands));
 }
 
 pub(crate) fn a_withdrawn_table_stays_withdrawn_whatever_comes_late(place: &Place) {
@@ -60,7 +63,10 @@ pub(crate) fn a_withdrawn_table_stays_withdrawn_whatever_comes_late(place: &Plac
     assert_eq!(lake.replace(&published, Some(&tombstone)), Replaced::Now);
     let kept = lake.load().expect("the tombstone is there");
     assert_eq!((kept.tombstone, &kept.metadata_location), (true, &tombstone));
-    assert_eq!(lake.register(&published, None), Registered::NameTaken, "it comes late");
+    // Either the name is taken, or the catalog removed the file with the name and says so.
+    let late = lake.try_register(&published);
+    let refused = late.as_ref().is_err_and(|failure| place.owns_store && failure.outcome == Outcome::NotDone);
+    assert!(refused || late == Ok(Registered::NameTaken), "{late:?}");
     assert_eq!(lake.location().as_ref(), Some(&tombstone));
 
     // The next run is published in the tombstone's place.
