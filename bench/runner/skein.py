@@ -50,9 +50,10 @@ def policy(clean: bool, validate: bool) -> dict:
     return {"apiVersion": "skein/v1", "kind": "MigrationPolicy", "metadata": metadata, "spec": spec}
 
 
-def node_config(source: Path, out: Path, port: int) -> dict:
-    """The node's configuration: all defaults but where things are."""
+def node_config(source: Path, out: Path, port: int, isolation: str | None = None) -> dict:
+    """The node's configuration: all defaults but where things are, and where files are decoded if that is compared."""
     return {
+        **({"engine": {"isolation": isolation}} if isolation else {}),
         "node": {"dataDir": str(out / "node"), "listen": f"127.0.0.1:{port}"},
         "connections": {
             "legacy": {"kind": "hive-files", "warehouse": str(source)},
@@ -76,12 +77,13 @@ def free_port() -> int:
 class Fleet:
     """One running node."""
 
-    def __init__(self, binaries: Binaries, source: Path, out: Path, sync_summary: Path | None) -> None:
+    def __init__(self, binaries: Binaries, source: Path, out: Path, sync_summary: Path | None,
+                 isolation: str | None = None) -> None:
         self.binaries, self.out = binaries, out
         (out / "warehouse").mkdir(parents=True)
         self.port = free_port()
         config = out / "node.yaml"
-        config.write_text(json.dumps(node_config(source, out, self.port), indent=1))
+        config.write_text(json.dumps(node_config(source, out, self.port, isolation), indent=1))
         self.cli_cost = measure.NOTHING
         self.node = measure.Process([str(binaries.node), "--config", str(config)], out / "node.log",
                                     sync_summary=sync_summary, stdout=subprocess.DEVNULL)
@@ -119,13 +121,14 @@ class Fleet:
                 time.sleep(0.02)
 
 
-def run(binaries: Binaries, source: Path, out: Path, *, clean: bool, validate: bool, sync_summary: Path | None) -> dict:
+def run(binaries: Binaries, source: Path, out: Path, *, clean: bool, validate: bool, sync_summary: Path | None,
+        isolation: str | None = None) -> dict:
     """One measured run. The clock runs from the start of the node to its end."""
     out.mkdir(parents=True)
     document = out / "policy.yaml"
     document.write_text(json.dumps(policy(clean, validate), indent=1))
     started = time.monotonic()
-    fleet = Fleet(binaries, source, out, sync_summary)
+    fleet = Fleet(binaries, source, out, sync_summary, isolation)
     try:
         fleet.await_ready()
         fleet.cli("apply", str(document), "--wait", "-o", "json")

@@ -19,6 +19,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use skein_engine::checksum::RowHasher;
 use skein_engine::engine::{Engine, EngineSettings};
+use skein_engine::files::Files;
 use skein_engine::source::read_input;
 use skein_engine::types::source_schema;
 use skein_protocol::connection::{Connection, HiveFiles, IcebergTarget};
@@ -27,6 +28,8 @@ use skein_protocol::evidence::{RowSum, judge};
 use skein_protocol::ids::{Attempt, BatchId, BatchNo, Epoch, Generation, MigrationId, Run, StageNo, TableName};
 use skein_protocol::plan::{Plan, Planned};
 use skein_protocol::{planner, policy};
+
+mod cpu;
 
 const PARTITIONS: u64 = 30;
 const FILES_PER_PARTITION: u64 = 2;
@@ -71,20 +74,10 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// User and system time of this process, seconds.
-fn cpu_seconds() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> =
-        stat.rsplit_once(')').context("no command in /proc/self/stat")?.1.split_whitespace().collect();
-    // Clock ticks are hundredths of a second on every Linux that Rust runs on.
-    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    Ok(ticks as f64 / 100.0)
-}
-
 fn measured(name: &str, rows: u64, work: impl FnOnce() -> Result<String>) -> Result<()> {
-    let (cpu, start) = (cpu_seconds()?, Instant::now());
+    let (cpu, start) = (cpu::seconds()?, Instant::now());
     let outcome = work()?;
-    let (cpu, wall) = (cpu_seconds()? - cpu, start.elapsed().as_secs_f64());
+    let (cpu, wall) = (cpu::seconds()? - cpu, start.elapsed().as_secs_f64());
     println!("{name:16} {cpu:6.2} s CPU  {wall:6.2} s wall  {:5.0} ns/row  {outcome}", cpu * 1e9 / rows as f64);
     Ok(())
 }
@@ -123,7 +116,7 @@ fn read(plan: &Plan, hashed: bool) -> Result<String> {
     let (mut hashes, mut sum, mut rows) = (Vec::new(), RowSum::default(), 0);
     for batch in &plan.stages[0].batches {
         for input in &batch.inputs {
-            for batch in read_input(plan, input, skein_engine::batch::BATCH_ROWS)? {
+            for batch in read_input(&Files::new(Arc::default()), plan, input, skein_engine::batch::BATCH_ROWS)? {
                 let batch = batch?;
                 rows += batch.num_rows();
                 if hashed {

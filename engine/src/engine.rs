@@ -5,6 +5,7 @@
 //!
 //! Everything that blocks runs on threads of the runtime that are made for it. A caller that goes away stops its work
 //! between two record batches. A panic in the work becomes a failure of that call alone.
+//! What decodes foreign files runs in processes of its own where the engine has workers (`worker`), else here.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use skein_protocol::connection::{Connection, Connections};
 use skein_protocol::data_plane::{
     BatchRequest, BatchResult, CollectRequest, Collected, DataPlane, Failure, InspectRequest, LoadedTable, ReadRequest,
@@ -32,9 +34,10 @@ use crate::iceberg::{collect, read, stage, tombstone};
 use crate::io_runtime::IoRuntime;
 use crate::script;
 use crate::source::HiveSource;
+use crate::worker::{Telling, WorkerProgram, Workers};
 
 /// What can be set about an engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineSettings {
     /// Rows of the record batches that work goes on in.
     pub batch_rows: usize,
@@ -47,7 +50,7 @@ impl Default for EngineSettings {
 }
 
 /// What an engine has done since it was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EngineMetrics {
     /// Rows of sources that were read.
     pub rows_read: u64,
@@ -63,6 +66,20 @@ pub struct EngineMetrics {
     pub fsyncs: u64,
 }
 
+impl EngineMetrics {
+    /// What was done since `before`, which is an earlier state of the same engine.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            rows_read: self.rows_read - before.rows_read,
+            bytes_read: self.bytes_read - before.bytes_read,
+            rows_written: self.rows_written - before.rows_written,
+            bytes_written: self.bytes_written - before.bytes_written,
+            rows_read_back: self.rows_read_back - before.rows_read_back,
+            fsyncs: self.fsyncs - before.fsyncs,
+        }
+    }
+}
+
 /// Moves bytes between the connections of one node.
 #[derive(Debug)]
 pub struct Engine {
@@ -72,6 +89,9 @@ pub struct Engine {
     fsyncs: Arc<AtomicU64>,
     counters: Arc<Counters>,
     settings: EngineSettings,
+    telling: Telling,
+    /// Processes that decode foreign files; none: this one does.
+    workers: Option<Arc<Workers>>,
 }
 
 /// A target connection.
@@ -82,19 +102,21 @@ struct Target {
 }
 
 impl Engine {
-    /// An engine over `connections`. Nothing is opened yet.
+    /// An engine over `connections` that does everything in this process. Nothing is opened yet.
     #[must_use]
     pub fn new(connections: Connections, settings: EngineSettings) -> Self {
         let fsyncs = Arc::new(AtomicU64::new(0));
         let runtime = Arc::new(IoRuntime::default());
-        let stored = connections.values().map(Connection::stored);
-        let objects = Arc::new(ObjectStores::new(Arc::clone(&runtime), stored));
+        let objects = Arc::new(ObjectStores::new(Arc::clone(&runtime), connections.values()));
         let files = Files::with_objects(Arc::clone(&fsyncs), objects);
         let (mut sources, mut targets) = (BTreeMap::new(), BTreeMap::new());
         for (name, connection) in connections {
             match connection {
                 Connection::HiveFiles(config) => {
-                    sources.insert(name.clone(), Arc::new(HiveSource::new(name, config)));
+                    sources.insert(name.clone(), Arc::new(HiveSource::new(name, config, files.clone())));
+                }
+                Connection::HiveMetastore(config) => {
+                    sources.insert(name.clone(), Arc::new(HiveSource::of_metastore(name, config, files.clone())));
                 }
                 Connection::Iceberg(config) => {
                     let catalog = catalog::of(&config, &files, &runtime);
@@ -103,7 +125,55 @@ impl Engine {
                 }
             }
         }
-        Self { sources, targets, files, fsyncs, counters: Arc::default(), settings }
+        let (counters, telling) = (Arc::default(), Telling::default());
+        Self { sources, targets, files, fsyncs, counters, settings, telling, workers: None }
+    }
+
+    /// An engine over `connections` that decodes foreign files in processes that run `program`: what ends a decoder fails
+    /// the call that it was for. They are started when they are needed.
+    ///
+    /// # Errors
+    /// When the connections cannot be told to another process.
+    pub fn isolated(
+        connections: Connections,
+        settings: EngineSettings,
+        program: WorkerProgram,
+    ) -> std::io::Result<Self> {
+        let workers = Workers::new(program, &connections, settings)?;
+        Ok(Self { workers: Some(Arc::new(workers)), ..Self::new(connections, settings) })
+    }
+
+    /// The same engine, which tells what it reads.
+    #[must_use]
+    pub(crate) fn telling(mut self, telling: Telling) -> Self {
+        for source in self.sources.values_mut() {
+            if let Some(source) = Arc::get_mut(source) {
+                source.tell(telling.clone());
+            }
+        }
+        self.telling = telling;
+        self
+    }
+
+    /// Looks at a table in this process; `target` is passed on.
+    pub(crate) async fn inspect_source(
+        &self,
+        connection: &ConnectionName,
+        dataset: TableName,
+        target: TargetState,
+    ) -> Result<Inspection, Failure> {
+        let source = self.source(connection)?;
+        blocking("inspecting a table", move |_| source.inspect(&dataset, target)).await
+    }
+
+    /// Counts what a worker has done.
+    fn count(&self, moved: EngineMetrics) {
+        Counters::add(&self.counters.rows_read, moved.rows_read);
+        Counters::add(&self.counters.bytes_read, moved.bytes_read);
+        Counters::add(&self.counters.rows_written, moved.rows_written);
+        Counters::add(&self.counters.bytes_written, moved.bytes_written);
+        Counters::add(&self.counters.rows_read_back, moved.rows_read_back);
+        Counters::add(&self.fsyncs, moved.fsyncs);
     }
 
     /// What the engine has done since it was made.
@@ -124,7 +194,7 @@ impl Engine {
         self.sources
             .get(name)
             .cloned()
-            .ok_or_else(|| self.no_connection(name, "hive-files", self.targets.contains_key(name)))
+            .ok_or_else(|| self.no_connection(name, "hive-files or hive-metastore", self.targets.contains_key(name)))
     }
 
     fn target(&self, name: &ConnectionName) -> Result<Arc<Target>, Failure> {
@@ -206,16 +276,24 @@ impl DataPlane for Engine {
     }
 
     async fn inspect(&self, request: InspectRequest) -> Result<Inspection, Failure> {
-        let source = self.source(&request.connection)?;
+        self.source(&request.connection)?;
         let target = self.target(&request.target_connection)?;
-        blocking("inspecting a table", move |_| {
-            let loaded = target.catalog.load(&request.target)?;
+        let name = request.target;
+        let target = blocking("looking at a target's name", move |_| {
+            let loaded = target.catalog.load(&name)?;
             let occupied_by = loaded.filter(|table| !table.tombstone).map(|table| table.metadata_location);
-            let TableName { database, table } = &request.target;
-            let location = format!("{}/{database}/{table}", target.warehouse);
-            source.inspect(&request.dataset, TargetState { location, occupied_by })
+            let location = format!("{}/{}/{}", target.warehouse, name.database, name.table);
+            Ok(TargetState { location, occupied_by })
         })
-        .await
+        .await?;
+        match &self.workers {
+            Some(workers) => {
+                let (inspection, moved) = workers.inspect(request.connection, request.dataset, target).await;
+                self.count(moved);
+                inspection
+            }
+            None => self.inspect_source(&request.connection, request.dataset, target).await,
+        }
     }
 
     async fn list_source(&self, plan: Arc<Plan>) -> Result<Vec<SourceFile>, Failure> {
@@ -224,11 +302,18 @@ impl DataPlane for Engine {
     }
 
     async fn run_batch(&self, request: BatchRequest) -> Result<BatchResult, Failure> {
+        if let Some(workers) = &self.workers {
+            let (result, moved) = workers.run_batch(&request).await;
+            self.count(moved);
+            return result;
+        }
         let (files, counters, batch_rows) = (self.files.clone(), Arc::clone(&self.counters), self.settings.batch_rows);
         let target = self.target(&request.plan.target.connection)?;
+        let telling = self.telling.clone();
         blocking("running a batch", move |cancel| {
             target.catalog.prepare(&request.plan.target.name)?;
-            let work = Work { request: &request, files: &files, cancel, counters: &counters, batch_rows };
+            let (request, files, counters, telling) = (&request, &files, &counters, &telling);
+            let work = Work { request, files, cancel, counters, telling, batch_rows };
             batch::run_batch(&work)
         })
         .await

@@ -20,12 +20,14 @@ use xxhash_rust::xxh3::Xxh3;
 mod folders;
 mod objects;
 mod opened;
+mod stat;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use objects::ObjectStores;
 pub use opened::{Cursor, Opened};
+pub use stat::Stat;
 pub use writer::StagedWriter;
 
 /// Bytes that are read at once when a file is hashed: large enough that system calls do not count.
@@ -48,6 +50,15 @@ pub struct Listed {
     pub name: String,
     /// Length in bytes.
     pub bytes: u64,
+}
+
+/// What lies directly in a folder of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedFolder {
+    /// Objects by their names in the folder.
+    pub objects: Vec<(String, Stat)>,
+    /// Names of folders.
+    pub folders: Vec<String>,
 }
 
 impl Files {
@@ -149,6 +160,36 @@ impl Files {
             Some(Listed { name: meta.location.filename()?.to_owned(), bytes: meta.size })
         };
         Ok(found.into_iter().filter_map(listed).collect())
+    }
+
+    /// What lies directly in the folder `location` of a store.
+    ///
+    /// # Errors
+    /// As [`Files::list_objects`].
+    pub fn list_folder(&self, location: &str) -> io::Result<ListedFolder> {
+        let folder = self.objects.object(location)?;
+        let (found, folders) = self.objects.list(&folder)?;
+        // The folder's own mark is not in it.
+        let named = |meta: &object_store::ObjectMeta| Some((folder.path_to(meta)?, Stat::of(meta)));
+        Ok(ListedFolder { objects: found.iter().filter_map(named).collect(), folders })
+    }
+
+    /// All objects in the folder `location` of a store and in the folders below it, at most `most`, by their paths from there.
+    ///
+    /// # Errors
+    /// As [`Files::list_objects`].
+    pub fn list_below(&self, location: &str, most: usize) -> io::Result<Vec<(String, Stat)>> {
+        let folder = self.objects.object(location)?;
+        let found = self.objects.list_below(&folder, most)?;
+        Ok(found.into_iter().map(|(path, meta)| (path, Stat::of(&meta))).collect())
+    }
+
+    /// What the store says of the object at `location`.
+    ///
+    /// # Errors
+    /// As [`Files::open`].
+    pub fn stat_object(&self, location: &str) -> io::Result<Stat> {
+        self.objects.head(&self.objects.object(location)?).map(|found| Stat::of(&found))
     }
 
     /// Removes an object; one that is gone already is as good.

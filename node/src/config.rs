@@ -6,6 +6,7 @@
 
 mod alerts;
 mod decode;
+mod engine;
 mod fleet;
 mod reference;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 
 pub use alerts::{AlertConfig, Secret};
 pub use decode::parse;
+pub use engine::{EngineConfig, Isolation};
 pub use fleet::{DEFAULT_FLEET_LISTEN, FleetConfig};
 pub use reference::Reference;
 use skein_protocol::connection::Connections;
@@ -64,6 +66,8 @@ pub struct Config {
     pub alerts: Option<AlertConfig>,
     /// Which invariants it checks.
     pub checks: Checks,
+    /// How the data plane works.
+    pub engine: EngineConfig,
     /// How its ledger is kept; no file says it.
     pub ledger: LedgerConfig,
     /// The version of the program that runs the node, as the fleet sees it; no file says it.
@@ -113,6 +117,7 @@ impl Config {
             fleet: None,
             alerts: None,
             checks: Checks::default(),
+            engine: EngineConfig::default(),
             ledger: LedgerConfig::default(),
             version: PROGRAM_VERSION.to_owned(),
         }

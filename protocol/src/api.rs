@@ -271,6 +271,9 @@ pub struct BatchRow {
     pub id: String,
     /// `waiting`, `running` or `done`.
     pub state: String,
+    /// The node that runs it, or that ran it to its end.
+    #[serde(default)]
+    pub node: Option<NodeId>,
     /// Attempts that failed.
     pub failures: u32,
     /// The last failure.

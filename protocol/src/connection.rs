@@ -3,13 +3,19 @@
 //! Holds: the configuration types. Not here: opening anything (the engine), secrets' values (references only:
 //! `${env:NAME}`, `${file:PATH}` are resolved by the binary when it reads its configuration).
 
-use std::collections::BTreeMap;
+mod metastore;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ConnectionName;
 use crate::secret::Secret;
+
+pub use metastore::{
+    Authentication, HiveCatalog, HiveMetastore, MetastoreAddress, MetastoreService, NotAnAddress, Wrong,
+};
 
 /// All connections of a node, by name.
 pub type Connections = BTreeMap<ConnectionName, Connection>;
@@ -21,6 +27,8 @@ pub type Connections = BTreeMap<ConnectionName, Connection>;
 pub enum Connection {
     /// A legacy warehouse as folders of files in Hive's layout.
     HiveFiles(HiveFiles),
+    /// A legacy warehouse of which a Hive Metastore knows.
+    HiveMetastore(HiveMetastore),
     /// An Iceberg catalog with its warehouse.
     Iceberg(IcebergTarget),
 }
@@ -29,7 +37,7 @@ pub enum Connection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HiveFiles {
-    /// The warehouse folder, absolute.
+    /// The warehouse folder: absolute, or in an object store (`s3://bucket/prefix`).
     pub warehouse: String,
     /// A table description file (JSON); locations in it are relative to its own folder.
     #[serde(default)]
@@ -37,7 +45,7 @@ pub struct HiveFiles {
     /// Folders under which every table's location must lie after links are resolved; by default the warehouse alone.
     #[serde(default)]
     pub allowed_roots: Vec<String>,
-    /// How the object store is reached, where the warehouse lies in one.
+    /// How the object stores are reached that the warehouse, the description or the roots lie in.
     #[serde(default, skip_serializing_if = "StorageOptions::is_empty")]
     pub storage: StorageOptions,
 }
@@ -64,6 +72,9 @@ pub struct IcebergTarget {
     /// SQL catalog on PostgreSQL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresCatalog>,
+    /// Hive Metastore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hive: Option<HiveCatalog>,
     /// The catalog's name in an SQL catalog (readers must use the same).
     #[serde(default = "default_catalog_name")]
     pub catalog_name: String,
@@ -124,6 +135,8 @@ pub enum IcebergCatalog<'a> {
     Rest(&'a RestCatalog),
     /// SQL on PostgreSQL.
     Postgres(&'a PostgresCatalog),
+    /// Hive Metastore.
+    Hive(&'a HiveCatalog),
 }
 
 impl IcebergTarget {
@@ -134,6 +147,7 @@ impl IcebergTarget {
             catalog_file: Some(catalog_file.into()),
             rest: None,
             postgres: None,
+            hive: None,
             catalog_name: default_catalog_name(),
             warehouse: warehouse.into(),
             storage: StorageOptions::new(),
@@ -143,10 +157,11 @@ impl IcebergTarget {
     /// The catalog; none when none or more than one is named, which no checked configuration does.
     #[must_use]
     pub fn catalog(&self) -> Option<IcebergCatalog<'_>> {
-        match (&self.catalog_file, &self.rest, &self.postgres) {
-            (Some(file), None, None) => Some(IcebergCatalog::Sqlite(file)),
-            (None, Some(rest), None) => Some(IcebergCatalog::Rest(rest)),
-            (None, None, Some(postgres)) => Some(IcebergCatalog::Postgres(postgres)),
+        match (&self.catalog_file, &self.rest, &self.postgres, &self.hive) {
+            (Some(file), None, None, None) => Some(IcebergCatalog::Sqlite(file)),
+            (None, Some(rest), None, None) => Some(IcebergCatalog::Rest(rest)),
+            (None, None, Some(postgres), None) => Some(IcebergCatalog::Postgres(postgres)),
+            (None, None, None, Some(hive)) => Some(IcebergCatalog::Hive(hive)),
             _ => None,
         }
     }
@@ -156,6 +171,16 @@ impl IcebergTarget {
 #[must_use]
 pub fn is_object(location: &str) -> bool {
     OBJECT_SCHEMES.iter().any(|scheme| location.strip_prefix(scheme).is_some_and(|rest| rest.starts_with("://")))
+}
+
+/// The root of the store that a location lies in (`s3://bucket`) and its key there, spelt in one way: `s3a` and `s3n` are
+/// Hadoop's names for `s3`. None for what is no location in a store.
+#[must_use]
+pub fn in_store(location: &str) -> Option<(String, &str)> {
+    let (scheme, rest) = location.split_once("://").filter(|(scheme, _)| OBJECT_SCHEMES.contains(scheme))?;
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let scheme = if matches!(scheme, "s3a" | "s3n") { "s3" } else { scheme };
+    (!bucket.is_empty()).then(|| (format!("{scheme}://{bucket}"), key.trim_end_matches('/')))
 }
 
 /// Schemes of locations in object stores.
@@ -170,13 +195,18 @@ fn default_catalog_name() -> String {
 }
 
 impl Connection {
-    /// Where its warehouse lies and how the store there is reached.
+    /// Roots of the object stores that it reads or writes (`s3://bucket`), and how they are reached.
     #[must_use]
-    pub fn stored(&self) -> (&str, &StorageOptions) {
-        match self {
-            Self::HiveFiles(hive) => (&hive.warehouse, &hive.storage),
-            Self::Iceberg(iceberg) => (&iceberg.warehouse, &iceberg.storage),
-        }
+    pub fn stores(&self) -> (BTreeSet<String>, &StorageOptions) {
+        let (places, storage): (Vec<&String>, _) = match self {
+            Self::HiveFiles(hive) => (
+                std::iter::once(&hive.warehouse).chain(&hive.description).chain(&hive.allowed_roots).collect(),
+                &hive.storage,
+            ),
+            Self::HiveMetastore(metastore) => (metastore.allowed_roots.iter().collect(), &metastore.storage),
+            Self::Iceberg(iceberg) => (vec![&iceberg.warehouse], &iceberg.storage),
+        };
+        (places.into_iter().filter_map(|place| Some(in_store(place)?.0)).collect(), storage)
     }
 
     /// The kind as the configuration names it.
@@ -184,7 +214,32 @@ impl Connection {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::HiveFiles(_) => "hive-files",
+            Self::HiveMetastore(_) => "hive-metastore",
             Self::Iceberg(_) => "iceberg",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hadoops_names_of_s3_mean_the_same_bucket() {
+        for location in ["s3://b/w/t/", "s3a://b/w/t", "s3n://b/w/t"] {
+            assert_eq!(in_store(location), Some(("s3://b".to_owned(), "w/t")), "{location}");
+        }
+        assert_eq!(in_store("/w/t"), None);
+        assert_eq!(in_store("hdfs://n/w"), None);
+        assert_eq!(in_store("s3:///w"), None);
+    }
+
+    #[test]
+    fn a_connection_names_every_store_that_it_reads() {
+        let mut hive = HiveFiles::at("s3a://legacy/warehouse");
+        hive.allowed_roots = vec!["s3://legacy/warehouse".to_owned(), "gs://other".to_owned(), "/srv".to_owned()];
+        let connection = Connection::HiveFiles(hive);
+        let (roots, _) = connection.stores();
+        assert_eq!(roots.into_iter().collect::<Vec<_>>(), ["gs://other", "s3://legacy"]);
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::hash::Hash256;
 use crate::ids::{ConnectionName, TableName};
 use crate::problem::Problem;
 use crate::types::DataType;
@@ -119,6 +120,11 @@ pub enum DescribedBy {
     Description,
     /// The data files' footers; partition columns are strings then.
     Footers,
+    /// A metastore.
+    Metastore {
+        /// Hash of what it said of the table's columns, format, location and partitions: part of the fingerprint.
+        said: Hash256,
+    },
 }
 
 /// One column of the source, partition columns after the others.
@@ -134,11 +140,31 @@ pub struct SourceColumn {
     pub partition: bool,
 }
 
+/// What people wrote about a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Documentation {
+    /// To whom it belongs.
+    pub owner: Option<String>,
+    /// What it is.
+    pub comment: Option<String>,
+    /// What its columns are, by their names as described.
+    pub columns: BTreeMap<String, String>,
+}
+
+impl Documentation {
+    /// Whether nobody wrote anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// One data file of the source, with what tells whether it was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceFile {
-    /// Path relative to the table's location, as it is on disk (not decoded).
+    /// Path relative to the table's location, as it is on disk (not decoded); absolute where a partition lies elsewhere.
     pub path: String,
     /// Length in bytes.
     pub bytes: u64,
@@ -182,6 +208,9 @@ pub struct Inspection {
     pub columns: Vec<SourceColumn>,
     /// Data files, sorted by path.
     pub files: Vec<SourceFile>,
+    /// What people wrote about it.
+    #[serde(default, skip_serializing_if = "Documentation::is_empty")]
+    pub documentation: Documentation,
     /// What prevents a migration.
     pub problems: Vec<Problem>,
     /// What people should know: assumptions, oddities that do no harm.

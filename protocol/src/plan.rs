@@ -3,6 +3,7 @@
 //! In: nothing (plain types; `planner` makes plans, `script` renders them). Holds: [`Plan`].
 //! Not here: estimates of time, names of nodes: they would change the hash.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -90,6 +91,9 @@ pub struct PlanTarget {
     pub zstd_level: u8,
     /// A data file is closed when it has about this size, bytes.
     pub file_bytes: u64,
+    /// Properties of the table beside those that every table gets: the source's owner and comment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub properties: BTreeMap<String, String>,
 }
 
 /// One column of the target.

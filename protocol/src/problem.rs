@@ -94,6 +94,7 @@ codes! {
     /** A frame from the network is malformed or too large. */ FrameInvalid = "FRAME_INVALID",
     /** A connection fails again and again; work on it rests for a while. */ ConnectionResting = "CONNECTION_RESTING",
     /** Something that must always be true was found not to be. */ InvariantBroken = "INVARIANT_BROKEN",
+    /** The process that read a source's files ended before it was done. */ WorkerDied = "WORKER_DIED",
 }
 
 impl fmt::Display for Code {

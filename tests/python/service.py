@@ -3,6 +3,7 @@
 
   service.py seaweedfs DIR    S3 and an Iceberg REST catalog over it
   service.py postgres DIR     PostgreSQL
+  service.py metastore DIR    a Hive Metastore (needs the packages of `spark.txt` and Java 17)
 
 In:    a folder of the test's own.
 Out:   one line of JSON when the service answers: where it listens and with which credentials.
@@ -83,10 +84,24 @@ def postgres(folder: Path) -> None:
         server.cleanup()
 
 
+def metastore(folder: Path) -> None:
+    from metastore import free_port, start_metastore
+
+    # Java names files in the encoding of the locale.
+    os.environ["LC_ALL"] = "C.UTF-8"
+    port = free_port()
+    server = start_metastore(folder, port)
+    try:
+        announce({"uri": f"thrift://127.0.0.1:{port}"})
+    finally:
+        server.kill()
+        server.wait()
+
+
 def announce(where: dict[str, str]) -> None:
     print(json.dumps(where), flush=True)
     sys.stdin.read()
 
 
 if __name__ == "__main__":
-    {"seaweedfs": seaweedfs, "postgres": postgres}[sys.argv[1]](Path(sys.argv[2]))
+    {"seaweedfs": seaweedfs, "postgres": postgres, "metastore": metastore}[sys.argv[1]](Path(sys.argv[2]))

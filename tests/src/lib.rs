@@ -1,13 +1,14 @@
 //! What the tests of `suite/` are made of: worlds with a warehouse, a lake and a node, the command line, independent readers.
 //!
-//! In: nothing. Out: what a test starts, asks and waits for. Holds: [`World`], [`Node`], [`Cli`], [`Readers`], [`Program`], [`Service`]. Not
-//! here: the tests themselves, fleets of processes (`suite/fleet/support`), nodes within a test's own process (`suite/faults`).
+//! In: nothing. Out: what a test starts, asks and waits for. Holds: [`World`], [`Node`], [`Cli`], [`Readers`], [`Program`], [`Service`],
+//! [`Store`]. Not here: the tests themselves, fleets of processes (`suite/fleet/support`), nodes within a test's own process (`suite/faults`).
 
 mod cli;
 mod node;
 mod programs;
 mod readers;
 mod services;
+mod store;
 mod world;
 
 use std::time::{Duration, Instant};
@@ -15,8 +16,9 @@ use std::time::{Duration, Instant};
 pub use cli::{Answer, Cli};
 pub use node::{Node, Options, configuration, free_address};
 pub use programs::{Program, run};
-pub use readers::Readers;
+pub use readers::{Readers, spark};
 pub use services::Service;
+pub use store::Store;
 pub use world::{World, contents, policy};
 
 /// A condition that has not come about by then never will: the slowest of them takes some seconds on a busy machine.

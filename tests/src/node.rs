@@ -1,11 +1,13 @@
 //! A node as a process: started with a configuration, waited for, killed.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use super::{Cli, Program, until};
 
@@ -14,6 +16,8 @@ use super::{Cli, Program, until};
 pub struct Options {
     /// Batches at once; two unless given.
     pub slots: Option<usize>,
+    /// Working memory of a batch, MiB; the usual one unless given.
+    pub batch_memory_mib: Option<u64>,
     /// What starts the program instead of the test itself: its words stand before the program's path.
     pub launcher: Vec<String>,
     /// The program, where it is not the one of the build.
@@ -22,6 +26,10 @@ pub struct Options {
     pub tombstone_seconds: Option<u64>,
     /// The target connection `lake`, as JSON; a folder with an SQLite catalog unless given.
     pub lake: Option<String>,
+    /// Further connections, as JSON.
+    pub further: Option<Value>,
+    /// The connection `legacy`, where it is not the folder of the world.
+    pub legacy: Option<String>,
 }
 
 /// A running node; it is killed when it is dropped.
@@ -90,6 +98,21 @@ impl Node {
         self.child.id()
     }
 
+    /// The processes that it has started.
+    pub fn workers(&self) -> BTreeSet<i32> {
+        let mut found = BTreeSet::new();
+        for entry in std::fs::read_dir("/proc").expect("there is a list of processes").flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            let about = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            // Behind the name in brackets: the state, and the parent.
+            let parent = about.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)).map(str::to_owned);
+            if parent.is_some_and(|parent| parent == self.pid().to_string()) {
+                found.insert(pid);
+            }
+        }
+        found
+    }
+
     /// SIGKILL: nothing is said, nothing is tidied up.
     pub fn kill(mut self) {
         self.child.kill().expect("it can be killed");
@@ -127,12 +150,19 @@ pub fn configuration(root: &Path, listen: &str, options: &Options) -> String {
     if let Some(seconds) = options.tombstone_seconds {
         text.push_str(&format!("  tombstoneSeconds: {seconds}\n"));
     }
-    text.push_str(&format!(
-        "connections:\n  legacy:\n    kind: hive-files\n    warehouse: {}\n",
-        root.join("legacy/warehouse").display()
-    ));
-    if description.is_file() {
-        text.push_str(&format!("    description: {}\n", description.display()));
+    if let Some(memory) = options.batch_memory_mib {
+        text.push_str(&format!("  batchMemory: {memory}MiB\n"));
+    }
+    let folder = || {
+        let mut folder = format!("    kind: hive-files\n    warehouse: {}\n", root.join("legacy/warehouse").display());
+        if description.is_file() {
+            folder.push_str(&format!("    description: {}\n", description.display()));
+        }
+        folder
+    };
+    text.push_str(&format!("connections:\n  legacy:\n{}", options.legacy.clone().unwrap_or_else(folder)));
+    for (name, connection) in options.further.iter().filter_map(Value::as_object).flatten() {
+        text.push_str(&format!("  {name}: {connection}\n"));
     }
     match &options.lake {
         Some(lake) => text.push_str(&format!("  lake: {lake}\n")),

@@ -7,14 +7,24 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
-    if let Some(path) = std::env::var_os("SKEIN_TEST_PYTHON") {
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| environment("SKEIN_TEST_PYTHON", "requirements.txt"));
+static SPARK: LazyLock<PathBuf> = LazyLock::new(|| environment("SKEIN_TEST_SPARK", "spark.txt"));
+
+/// The interpreter that `variable` names, else one that has the packages of a file.
+fn environment(variable: &str, packages: &str) -> PathBuf {
+    if let Some(path) = std::env::var_os(variable) {
         return path.into();
     }
-    let output = Command::new(folder().join("venv")).stderr(Stdio::inherit()).output().expect("bash is there");
+    let mut command = Command::new(folder().join("venv"));
+    let output = command.arg(folder().join(packages)).stderr(Stdio::inherit()).output().expect("bash is there");
     assert!(output.status.success(), "the Python environment cannot be made");
     String::from_utf8_lossy(&output.stdout).trim().into()
-});
+}
+
+/// The interpreter that has Spark.
+pub fn spark() -> &'static Path {
+    &SPARK
+}
 
 /// The interpreter that has the readers.
 pub(crate) fn python() -> &'static Path {

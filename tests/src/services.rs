@@ -28,7 +28,9 @@ impl Service {
     #[must_use]
     pub fn start(kind: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("skein-service-").tempdir().expect("a folder can be made");
-        let mut child = Command::new(readers::python())
+        // The metastore's classes are Spark's.
+        let python = if kind == "metastore" { readers::spark() } else { readers::python() };
+        let mut child = Command::new(python)
             .arg(readers::folder().join("service.py"))
             .arg(kind)
             .arg(folder.path())

@@ -34,6 +34,7 @@ fn plane(config: &Config) -> Result<PacedPlane> {
     for connection in config.connections.values() {
         match connection {
             Connection::HiveFiles(hive) => source = source.or(Some(hive)),
+            Connection::HiveMetastore(_) => bail!("a paced node reads scripts from a connection of kind hive-files"),
             Connection::Iceberg(iceberg) => target = target.or(Some(iceberg)),
         }
     }

@@ -19,7 +19,9 @@ use skein_protocol::data_plane::{
 use skein_protocol::evidence::RuleCheck;
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{ConnectionName, TableName, TableUuid};
-use skein_protocol::inspection::{DescribedBy, Inspection, SourceColumn, SourceFile, SourceFormat, TargetState};
+use skein_protocol::inspection::{
+    DescribedBy, Documentation, Inspection, SourceColumn, SourceFile, SourceFormat, TargetState,
+};
 use skein_protocol::plan::{Plan, SqlCheck};
 use skein_protocol::problem::{Code, Problem};
 use skein_protocol::types::DataType;
@@ -138,6 +140,7 @@ impl Parts {
             format: Some(SourceFormat::Parquet),
             columns: vec![SourceColumn { name: "id".to_owned(), data_type: DataType::BigInt, partition: false }],
             files,
+            documentation: Documentation::default(),
             problems: Vec::new(),
             notes: Vec::new(),
             target: TargetState {

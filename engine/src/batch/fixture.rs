@@ -22,6 +22,7 @@ use super::{Cancel, Counters, Work, run_batch};
 use crate::checksum::RowHasher;
 use crate::files::Files;
 use crate::source::HiveSource;
+use crate::worker::Telling;
 
 /// Working memory of batches.
 pub(crate) const MEMORY: u64 = 64 << 20;
@@ -33,6 +34,8 @@ pub(crate) struct Warehouse {
     pub(crate) counters: Counters,
     /// Rows of record batches: small, so that few rows make many.
     pub(crate) batch_rows: usize,
+    /// Working memory of batches, bytes.
+    pub(crate) memory_bytes: u64,
 }
 
 /// What all stages of a plan have made.
@@ -48,7 +51,13 @@ pub(crate) struct Ran {
 impl Warehouse {
     pub(crate) fn new() -> Self {
         let files = Files::new(Arc::new(AtomicU64::new(0)));
-        Self { folder: tempfile::tempdir().unwrap(), files, counters: Counters::default(), batch_rows: 16 }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            files,
+            counters: Counters::default(),
+            batch_rows: 16,
+            memory_bytes: MEMORY,
+        }
     }
 
     pub(crate) fn legacy(&self) -> PathBuf {
@@ -87,7 +96,7 @@ impl Warehouse {
         let dataset = TableName::new("db", "t");
         let config = HiveFiles::at(self.legacy().display().to_string());
         let location = self.folder.path().join("lake/db/t").display().to_string();
-        let source = HiveSource::new("legacy".into(), config);
+        let source = HiveSource::new("legacy".into(), config, Files::new(Arc::default()));
         let inspection = source.inspect(&dataset, TargetState { location, occupied_by: None }).unwrap();
         planner::plan(
             &policy,
@@ -129,7 +138,7 @@ impl Warehouse {
         batch: BatchId,
         prior: &Arc<Vec<StagedFile>>,
     ) -> Result<BatchResult, Failure> {
-        let request = request(plan, batch, prior);
+        let request = BatchRequest { memory_bytes: self.memory_bytes, ..request(plan, batch, prior) };
         self.with_cancel(&request, &Cancel::default(), run_batch)
     }
 
@@ -149,7 +158,9 @@ impl Warehouse {
         cancel: &Cancel,
         work: impl FnOnce(&Work<'_>) -> T,
     ) -> T {
-        work(&Work { request, files: &self.files, cancel, counters: &self.counters, batch_rows: self.batch_rows })
+        let telling = &Telling::default();
+        let (files, counters, batch_rows) = (&self.files, &self.counters, self.batch_rows);
+        work(&Work { request, files, cancel, counters, telling, batch_rows })
     }
 }
 

@@ -79,7 +79,10 @@ impl<'a> Sources<'a> {
 
     fn open(&mut self, input: BatchInput) -> Result<(), Failure> {
         let plan = self.work.plan();
-        let reader = read_input(plan, &input, self.work.batch_rows)?;
+        if let Some(file) = plan.source.files.get(input.file as usize) {
+            self.work.telling.reading(0, &file.path);
+        }
+        let reader = read_input(self.work.files, plan, &input, self.work.batch_rows)?;
         self.footer_rows = self.footer_rows.zip(reader.footer_rows()).map(|(sum, rows)| sum + rows);
         let file = plan
             .source
@@ -310,11 +313,11 @@ impl<'a> Passage<'a> {
             }
             Removal::Before(losers) => {
                 for loser in losers.of(place.file, place.row, place.row + rows as u64) {
-                    let row = usize::try_from(loser.row - place.row).expect("less than the rows of a record batch");
+                    let row = usize::try_from(loser.row() - place.row).expect("less than the rows of a record batch");
                     if !stays(keep, row) {
                         return Err(internal("leaving rows out", "a row that the filter removes was identified"));
                     }
-                    gone.push((row, loser.rule));
+                    gone.push((row, loser.rule()));
                 }
             }
         }

@@ -9,6 +9,7 @@ use super::cancel::Cancel;
 use crate::failure::internal;
 use crate::files::Files;
 use crate::iceberg::names::{Handout, staged_path};
+use crate::worker::Telling;
 
 /// What the engine has done since it was made.
 #[derive(Debug, Default)]
@@ -26,7 +27,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub(super) fn add(counter: &AtomicU64, number: u64) {
+    pub(crate) fn add(counter: &AtomicU64, number: u64) {
         counter.fetch_add(number, Ordering::Relaxed);
     }
 }
@@ -42,6 +43,8 @@ pub struct Work<'a> {
     pub cancel: &'a Cancel,
     /// What is counted.
     pub counters: &'a Counters,
+    /// Who is told which files are read.
+    pub telling: &'a Telling,
     /// Rows of a record batch.
     pub batch_rows: usize,
 }

@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path as Key;
 use object_store::{
     GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
 };
-use skein_protocol::connection::StorageOptions;
+use skein_protocol::connection::{Connection, StorageOptions, in_store};
 
 use crate::io_runtime::IoRuntime;
 
@@ -43,17 +44,24 @@ pub(super) struct Object {
     pub(super) location: String,
 }
 
+impl Object {
+    /// The path from this folder to an object below it.
+    pub(super) fn path_to(&self, below: &ObjectMeta) -> Option<String> {
+        let path = below.location.as_ref().strip_prefix(self.key.as_ref())?;
+        let path = if self.key.as_ref().is_empty() { path } else { path.strip_prefix('/')? };
+        Some(path.to_owned())
+    }
+}
+
 impl ObjectStores {
-    /// Stores with the options of the connections whose warehouses lie in them. Nothing is opened yet.
+    /// The stores of `connections`. Nothing is opened yet.
     #[must_use]
-    pub(crate) fn new<'a>(
-        runtime: Arc<IoRuntime>,
-        connections: impl IntoIterator<Item = (&'a str, &'a StorageOptions)>,
-    ) -> Self {
-        let options = connections
-            .into_iter()
-            .filter_map(|(location, options)| Some((split(location)?.0, options.clone())))
-            .collect();
+    pub(crate) fn new<'a>(runtime: Arc<IoRuntime>, connections: impl IntoIterator<Item = &'a Connection>) -> Self {
+        let mut options = BTreeMap::new();
+        for connection in connections {
+            let (roots, storage) = connection.stores();
+            options.extend(roots.into_iter().map(|root| (root, storage.clone())));
+        }
         Self { options, open: Mutex::default(), runtime }
     }
 
@@ -62,7 +70,7 @@ impl ObjectStores {
     /// # Errors
     /// When it is no location of an object, or no connection has its bucket.
     pub(super) fn object(&self, location: &str) -> io::Result<Object> {
-        let (root, key) = split(location).ok_or_else(|| invalid(location, "it names no object"))?;
+        let (root, key) = in_store(location).ok_or_else(|| invalid(location, "it names no object"))?;
         let key = Key::parse(key).map_err(|error| invalid(location, &error.to_string()))?;
         Ok(Object { store: self.store(&root, location)?, key, location: location.to_owned() })
     }
@@ -167,17 +175,13 @@ impl ObjectStores {
         let folders = found.common_prefixes.iter().filter_map(|key| key.filename().map(str::to_owned)).collect();
         Ok((found.objects, folders))
     }
-}
 
-/// The root of the bucket and the key of a location, spelt in one way: `s3a` and `s3n` are Hadoop's names for `s3`.
-fn split(location: &str) -> Option<(String, &str)> {
-    let (scheme, rest) = location.split_once("://")?;
-    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-    let scheme = match scheme {
-        "s3a" | "s3n" => "s3",
-        other => other,
-    };
-    (!bucket.is_empty()).then(|| (format!("{scheme}://{bucket}"), key.trim_end_matches('/')))
+    /// Everything in a folder and in the folders below it, by the paths from there; at most `most` objects. The folder's own
+    /// mark is not in it.
+    pub(super) fn list_below(&self, folder: &Object, most: usize) -> io::Result<Vec<(String, ObjectMeta)>> {
+        let below = |meta: ObjectMeta| async { Ok(folder.path_to(&meta).map(|path| (path, meta))) };
+        self.wait(folder.store.list(Some(&folder.key)).try_filter_map(below).take(most).try_collect())
+    }
 }
 
 fn client(root: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn ObjectStore>> {
@@ -232,20 +236,15 @@ fn of_store(error: object_store::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use skein_protocol::connection::HiveFiles;
 
-    #[test]
-    fn hadoops_names_of_s3_mean_the_same_bucket() {
-        for location in ["s3://b/w/t/", "s3a://b/w/t", "s3n://b/w/t"] {
-            assert_eq!(split(location), Some(("s3://b".to_owned(), "w/t")), "{location}");
-        }
-        assert_eq!(split("/w/t"), None);
-        assert_eq!(split("s3:///w"), None);
+    fn at(warehouse: &str, storage: StorageOptions) -> Connection {
+        Connection::HiveFiles(HiveFiles { storage, ..HiveFiles::at(warehouse) })
     }
 
     #[test]
     fn a_bucket_that_no_connection_has_is_refused() {
-        let options = StorageOptions::new();
-        let stores = ObjectStores::new(Arc::default(), [("s3://lake/warehouse", &options)]);
+        let stores = ObjectStores::new(Arc::default(), [&at("s3://lake/warehouse", StorageOptions::new())]);
         assert!(stores.object("s3a://lake/x").is_ok());
         let error = stores.object("s3://other/x").unwrap_err();
         assert!(error.to_string().contains("no connection"), "{error}");
@@ -257,7 +256,7 @@ mod tests {
         let options = [("aws_endpont".to_owned(), "x".into())]
             .map(|(name, value): (String, String)| (name, skein_protocol::secret::Secret::new(value)));
         let options = StorageOptions::from(options);
-        let error = ObjectStores::new(Arc::default(), [("s3://lake", &options)]).object("s3://lake/x").unwrap_err();
+        let error = ObjectStores::new(Arc::default(), [&at("s3://lake", options)]).object("s3://lake/x").unwrap_err();
         assert!(error.to_string().contains("aws_endpont"), "{error}");
     }
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::Stat;
 use super::objects::{Object, ObjectStores};
 
 /// Bytes that are fetched at once: a request costs some ten milliseconds, the time in which about this much is sent.
@@ -41,6 +42,7 @@ struct Remote {
     stores: Arc<ObjectStores>,
     object: Object,
     tag: Option<String>,
+    stat: Stat,
     /// Latest last.
     blocks: Mutex<VecDeque<(u64, Bytes)>>,
 }
@@ -57,7 +59,8 @@ impl Opened {
 
     pub(super) fn object(stores: Arc<ObjectStores>, object: Object) -> io::Result<Self> {
         let found = stores.head(&object)?;
-        let remote = Remote { stores, object, tag: found.e_tag, blocks: Mutex::default() };
+        let stat = Stat::of(&found);
+        let remote = Remote { stores, object, tag: found.e_tag, stat, blocks: Mutex::default() };
         Ok(Self { kind: Kind::Object(Arc::new(remote)), length: found.size })
     }
 
@@ -65,6 +68,15 @@ impl Opened {
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// What the store said of the object when it was opened; none for a file. Reading on fails once the object is another one.
+    #[must_use]
+    pub fn stat(&self) -> Option<&Stat> {
+        match &self.kind {
+            Kind::Local(_) => None,
+            Kind::Object(remote) => Some(&remote.stat),
+        }
     }
 
     /// Reads some bytes at a position; none at the end.

@@ -5,8 +5,9 @@
 //!
 //! Calls block; callers keep them off their async threads.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use skein_protocol::connection::{IcebergCatalog, IcebergTarget};
 use skein_protocol::data_plane::{Failure, LoadedTable, RegisterRequest, Registered, ReplaceRequest, Replaced};
@@ -15,10 +16,12 @@ use skein_protocol::ids::TableName;
 use crate::failure;
 use crate::files::Files;
 use crate::io_runtime::IoRuntime;
+use hive::HiveCatalog;
 use postgres::PostgresCatalog;
 use rest::RestCatalog;
 use sqlite::SqliteCatalog;
 
+mod hive;
 mod postgres;
 mod rest;
 mod sqlite;
@@ -57,6 +60,23 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
     fn replace(&self, request: &ReplaceRequest) -> Result<Replaced, Failure>;
 }
 
+/// Namespaces that are known to exist.
+#[derive(Debug, Default)]
+struct Known(BTreeSet<String>);
+
+impl Known {
+    /// Makes a namespace unless it is known; it is from then on. Two may make it beside each other.
+    fn once(known: &Mutex<Self>, name: &str, make: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+        let names = || known.lock().unwrap_or_else(PoisonError::into_inner);
+        if names().0.contains(name) {
+            return Ok(());
+        }
+        make()?;
+        names().0.insert(name.to_owned());
+        Ok(())
+    }
+}
+
 /// The catalog of a connection. Nothing is opened or created yet.
 ///
 /// # Errors
@@ -72,6 +92,7 @@ pub(crate) fn of(target: &IcebergTarget, files: &Files, runtime: &Arc<IoRuntime>
         Some(IcebergCatalog::Postgres(config)) => {
             Box::new(PostgresCatalog::new(files.clone(), config.clone(), &target.catalog_name, Arc::clone(runtime)))
         }
+        Some(IcebergCatalog::Hive(config)) => Box::new(HiveCatalog::new(files.clone(), config.clone())),
         None => return Err(failure::internal("opening a catalog", "the connection does not name exactly one")),
     })
 }

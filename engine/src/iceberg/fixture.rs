@@ -48,6 +48,7 @@ pub(crate) fn target(columns: &[(&str, &str)]) -> PlanTarget {
         partitioning: Vec::new(),
         zstd_level: 3,
         file_bytes: 1 << 27,
+        properties: Default::default(),
     }
 }
 

@@ -93,7 +93,8 @@ pub(super) fn document(part: &MetadataPart<'_>) -> Vec<u8> {
 
 fn properties(part: &MetadataPart<'_>) -> Map<String, Value> {
     let (plan, target) = (part.plan, &part.plan.target);
-    let mut properties = Map::new();
+    let carried = target.properties.iter().map(|(name, value)| (name.clone(), Value::String(value.clone())));
+    let mut properties: Map<String, Value> = carried.collect();
     let mut set = |name: &str, value: String| properties.insert(name.to_owned(), Value::String(value));
     set("write.format.default", "parquet".to_owned());
     set("write.parquet.compression-codec", "zstd".to_owned());

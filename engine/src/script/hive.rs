@@ -26,6 +26,7 @@ use skein_protocol::plan::{
 use super::columns;
 use super::stream::{self, Batches};
 use crate::failure::internal;
+use crate::files::Files;
 use crate::source::{list_at, read_input};
 use crate::types::source_schema;
 
@@ -62,7 +63,8 @@ impl TableProviderFactory for HiveTables {
 
 /// The batches of one file with the file's and the rows' numbers.
 fn numbered(plan: &Plan, file: u32, schema: &SchemaRef) -> Batches {
-    let reader = match read_input(plan, &BatchInput { file, row_groups: None }, BATCH_ROWS) {
+    let reader = match read_input(&Files::new(Arc::default()), plan, &BatchInput { file, row_groups: None }, BATCH_ROWS)
+    {
         Ok(reader) => reader,
         Err(failure) => return Box::new(std::iter::once(Err(failure))),
     };
@@ -174,6 +176,7 @@ fn plan_of(source: PlanSource) -> Plan {
         partitioning: Vec::new(),
         zstd_level: 1,
         file_bytes: 0,
+        properties: Default::default(),
     };
     let checks = PlannedChecks {
         batch_count: false,

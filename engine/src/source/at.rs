@@ -12,6 +12,7 @@ use skein_protocol::inspection::{SourceColumn, SourceFile};
 
 use super::findings::Findings;
 use super::location::Roots;
+use super::places::Places;
 use super::{described_partitions, listing, seen_files};
 
 /// Lists the files of the table in `folder`, sorted by path; rows are absent.
@@ -24,7 +25,7 @@ pub(crate) fn list_at(
     columns: &[SourceColumn],
 ) -> Result<Vec<SourceFile>, Failure> {
     let config = HiveFiles::at(folder.display().to_string());
-    let roots = Roots::of(&config);
+    let roots = Roots::of(&config, &Places::local());
     let located = roots.resolve(folder).map_err(|problem| Failure::permanent(problem.of(dataset)))?;
     let mut findings = Findings::new(dataset);
     let columns = columns.iter().filter(|column| column.partition);

@@ -3,7 +3,6 @@
 //! In: descriptions, a table's folder. Out: [`Partitions`] for the walk over the folder (`listing`).
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::Path;
 
 use skein_protocol::problem::Code;
@@ -14,6 +13,7 @@ use super::findings::Findings;
 use super::listing::Partitions;
 use super::location::Located;
 use super::partitions;
+use super::places::Places;
 
 /// What is known of the partitions of a planned table.
 pub(super) fn of_plan(
@@ -27,11 +27,15 @@ pub(super) fn of_plan(
     }
 }
 
+/// What a description says of the partitions, which are those of a metastore or those of a description file.
 pub(super) fn of_description(
     table: &TableDescription,
     columns: Vec<(String, DataType)>,
     findings: &mut Findings,
 ) -> Partitions {
+    if let Some(placed) = &table.placed {
+        return Partitions::Placed { columns, placed: placed.clone() };
+    }
     let Some(texts) = table.partitions.as_ref().filter(|_| !columns.is_empty()) else {
         return Partitions::Described { columns, known: None };
     };
@@ -56,7 +60,7 @@ pub(super) fn of_description(
 }
 
 /// The partition columns in the order of the folders, where the description's own order tells nothing.
-pub(super) fn ordered_keys(table: &TableDescription, located: &Located) -> Vec<DescribedColumn> {
+pub(super) fn ordered_keys(table: &TableDescription, located: &Located, places: &Places) -> Vec<DescribedColumn> {
     let columns = &table.partition_columns.columns;
     if table.partition_columns.ordered {
         return columns.clone();
@@ -64,7 +68,7 @@ pub(super) fn ordered_keys(table: &TableDescription, located: &Located) -> Vec<D
     let described = table.partitions.iter().flatten().next();
     let keys: Vec<String> = match described.and_then(|text| partitions::specification(text).ok()) {
         Some(levels) => levels.into_iter().map(|level| level.key).collect(),
-        None => keys_on_disk(&located.path, columns.len()),
+        None => keys_of_folders(places, &located.path, columns.len()),
     };
     let in_order: Vec<DescribedColumn> = keys
         .iter()
@@ -75,14 +79,14 @@ pub(super) fn ordered_keys(table: &TableDescription, located: &Located) -> Vec<D
     if in_order.len() == columns.len() && keys.len() == columns.len() { in_order } else { columns.clone() }
 }
 
-fn keys_on_disk(folder: &Path, most: usize) -> Vec<String> {
+fn keys_of_folders(places: &Places, folder: &Path, most: usize) -> Vec<String> {
     let mut keys = Vec::new();
     let mut folder = folder.to_owned();
     while keys.len() < most {
-        let Ok(entries) = fs::read_dir(&folder) else { return keys };
-        let next = entries.flatten().find_map(|entry| {
-            let key_value = partitions::key_value(entry.file_name().to_str()?)?.ok()?;
-            entry.path().is_dir().then(|| (key_value.key, entry.path()))
+        let Ok(entries) = places.entries(&folder) else { return keys };
+        let next = entries.into_iter().filter(|entry| entry.folder).find_map(|entry| {
+            let key_value = partitions::key_value(entry.name.to_str()?)?.ok()?;
+            Some((key_value.key, entry.path))
         });
         let Some((key, path)) = next else { return keys };
         keys.push(key);

@@ -3,7 +3,7 @@
 //! In: the file's bytes. Out: [`Description`]. Not here: what the words mean for files (`inspect`, `format`).
 //!
 //! `{"database": "music", "tables": {"plays": {"type", "columns", "partition_columns", "partitions", "serde",
-//! "input_format", "storage", "properties", "location", "buckets"}}}`. Columns are a list of `{"name", "type"}`, or an
+//! "input_format", "storage", "properties", "location", "buckets", "sql"}}}`. Columns are a list of `{"name", "type"}`, or an
 //! object of types by name. Other keys are ignored: such files are exports of other tools.
 
 use std::collections::BTreeMap;
@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use skein_protocol::ids::TableName;
+use skein_protocol::inspection::Documentation;
 use skein_protocol::problem::{Code, Problem};
 
+use super::metastore::PlacedPartition;
 use super::properties::{self, Properties};
 
 /// Largest description file, bytes: 10,000 tables of 1,000 columns are a tenth of this.
@@ -54,6 +56,8 @@ pub(super) struct TableDescription {
     pub(super) partition_columns: DescribedColumns,
     /// The partitions that exist, as the metastore writes them; absent when the description does not tell.
     pub(super) partitions: Option<Vec<String>>,
+    /// The partitions with their places, where a metastore tells them.
+    pub(super) placed: Option<Vec<PlacedPartition>>,
     /// The SerDe's class.
     pub(super) serde: Option<String>,
     /// The input format's class.
@@ -64,6 +68,10 @@ pub(super) struct TableDescription {
     pub(super) location: Option<String>,
     /// Number of buckets; 0 for none.
     pub(super) buckets: u64,
+    /// A view's query.
+    pub(super) view_text: Option<String>,
+    /// What people wrote about it.
+    pub(super) documentation: Documentation,
 }
 
 impl TableDescription {
@@ -105,6 +113,8 @@ struct RawTable {
     location: Option<String>,
     #[serde(default)]
     buckets: Value,
+    #[serde(default)]
+    sql: Option<String>,
 }
 
 /// Reads a description file's text.
@@ -148,11 +158,14 @@ fn table_of(raw: RawTable) -> Result<TableDescription, String> {
         columns: columns(&raw.columns)?,
         partition_columns: columns(&raw.partition_columns)?,
         partitions: raw.partitions,
+        placed: None,
         serde: raw.serde.filter(|text| !text.is_empty()),
         input_format: raw.input_format.filter(|text| !text.is_empty()),
         properties,
         location: raw.location.filter(|text| !text.is_empty()),
         buckets: buckets(&raw.buckets)?,
+        view_text: raw.sql.filter(|text| !text.is_empty()),
+        documentation: Documentation::default(),
     })
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use skein_protocol::ids::TableName;
 use skein_protocol::problem::{Code, Problem};
 
+use crate::worker::Telling;
+
 /// Most problems of one code that are listed: a broken table of 10,000 files should still have a readable plan.
 const MAX_OF_ONE_CODE: usize = 20;
 
@@ -17,12 +19,24 @@ pub(super) struct Findings {
     problems: Vec<Problem>,
     seen: BTreeMap<Code, usize>,
     notes: Vec<String>,
+    telling: Telling,
 }
 
 impl Findings {
     /// Nothing found yet of `dataset`.
     pub(super) fn new(dataset: &TableName) -> Self {
-        Self { dataset: dataset.clone(), problems: Vec::new(), seen: BTreeMap::new(), notes: Vec::new() }
+        let (problems, seen, notes) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Self { dataset: dataset.clone(), problems, seen, notes, telling: Telling::default() }
+    }
+
+    /// The same, of an inspection that tells which files it reads.
+    pub(super) fn with_telling(self, telling: Telling) -> Self {
+        Self { telling, ..self }
+    }
+
+    /// Who is told which files are read.
+    pub(super) fn telling(&self) -> &Telling {
+        &self.telling
     }
 
     /// Adds a problem.

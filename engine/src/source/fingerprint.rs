@@ -9,6 +9,8 @@ use std::time::UNIX_EPOCH;
 
 use skein_protocol::inspection::SourceFile;
 
+use crate::files::Stat;
+
 /// Length, time of modification and what else identifies a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -16,8 +18,14 @@ pub(super) struct Identity {
     pub(super) bytes: u64,
     /// Time of last modification, nanoseconds since 1970; 0 for earlier times.
     pub(super) modified_nanos: u64,
-    /// Inode and time of last change: these differ for a replaced file of equal length and time.
+    /// Inode and time of last change: these differ for a replaced file of equal length and time. An object's entity tag.
     pub(super) version: String,
+}
+
+impl From<Stat> for Identity {
+    fn from(stat: Stat) -> Self {
+        Self { bytes: stat.bytes, modified_nanos: stat.modified_nanos, version: stat.version }
+    }
 }
 
 impl Identity {

@@ -3,12 +3,13 @@
 //!
 //! In: SerDe and input format classes, first bytes. Out: [`Format`] or the name of what is not supported.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use super::description::TableDescription;
+use super::places::Places;
 use super::tails::SelfTold;
+use crate::files::Opened;
 
 /// First bytes that are read of a file to know its format.
 const MAGIC_BYTES: usize = 8;
@@ -30,9 +31,14 @@ pub(super) enum Format {
 
 /// The format that a description names, if it names one.
 pub(super) fn described(table: &TableDescription) -> Option<Format> {
+    of_classes(&table.serde, &table.input_format)
+}
+
+/// The format that the classes of SerDe and input format stand for; none if there are none.
+pub(super) fn of_classes(serde: &Option<String>, input_format: &Option<String>) -> Option<Format> {
     let last =
         |class: &Option<String>| class.as_deref().map(|class| class.rsplit('.').next().unwrap_or(class).to_owned());
-    let (serde, input) = (last(&table.serde), last(&table.input_format));
+    let (serde, input) = (last(serde), last(input_format));
     let input_text = input.as_deref().is_none_or(|input| matches!(input, "TextInputFormat"));
     // An input format decides how bytes become records, so it comes before the SerDe, but for the columnar ones.
     Some(match (serde.as_deref(), input.as_deref()) {
@@ -86,19 +92,23 @@ pub(super) enum Packing {
 }
 
 /// The first bytes' meaning of the file at `path`.
-pub(super) fn magic_of(path: &Path) -> io::Result<Magic> {
-    Ok(magic(&first_bytes(&mut File::open(path)?)?))
+pub(super) fn magic_of(places: &Places, path: &Path) -> io::Result<Magic> {
+    Ok(magic(&first_bytes(&places.open(path)?)?))
 }
 
 /// How the text file at `path`, called `name`, is packed.
-pub(super) fn packing_of(path: &Path, name: &str) -> io::Result<Result<Option<Packing>, &'static str>> {
-    Ok(packing(name, &first_bytes(&mut File::open(path)?)?))
+pub(super) fn packing_of(
+    places: &Places,
+    path: &Path,
+    name: &str,
+) -> io::Result<Result<Option<Packing>, &'static str>> {
+    Ok(packing(name, &first_bytes(&places.open(path)?)?))
 }
 
-/// The first bytes of `file`, which is read on behind them.
-pub(super) fn first_bytes(file: &mut File) -> io::Result<Vec<u8>> {
+/// The first bytes of `file`.
+pub(super) fn first_bytes(file: &Opened) -> io::Result<Vec<u8>> {
     let mut first = Vec::with_capacity(MAGIC_BYTES);
-    file.take(MAGIC_BYTES as u64).read_to_end(&mut first)?;
+    file.from(0).take(MAGIC_BYTES as u64).read_to_end(&mut first)?;
     Ok(first)
 }
 

@@ -4,7 +4,7 @@
 //! Not here: each of these steps (`location`, `format`, `columns`, `inspect_text`, `listing`, `seen_files`).
 
 use skein_protocol::ids::TableName;
-use skein_protocol::inspection::{AvroFormat, DescribedBy, SourceColumn, SourceFile, SourceFormat};
+use skein_protocol::inspection::{AvroFormat, DescribedBy, Documentation, SourceColumn, SourceFile, SourceFormat};
 use skein_protocol::problem::Code;
 use skein_protocol::types::DataType;
 
@@ -17,10 +17,12 @@ use super::format::{self, Format, Magic};
 use super::inspect_text::Lines;
 use super::listing::{self, Listing, Partitions};
 use super::location::{Located, Roots};
+use super::metastore;
 use super::partitions::is_valid;
 use super::properties::avro_defaults;
 use super::seen_files::{Tails, first_magic};
 use super::tails::SelfTold;
+use super::views;
 
 /// What an inspection saw, apart from problems and notes.
 pub(super) struct Seen {
@@ -29,6 +31,7 @@ pub(super) struct Seen {
     pub(super) format: Option<SourceFormat>,
     pub(super) columns: Vec<SourceColumn>,
     pub(super) files: Vec<SourceFile>,
+    pub(super) documentation: Documentation,
 }
 
 /// One look at one table.
@@ -36,6 +39,7 @@ pub(super) struct Look<'a> {
     pub(super) source: &'a HiveSource,
     pub(super) dataset: &'a TableName,
     pub(super) description: Option<&'a Description>,
+    pub(super) described_by: DescribedBy,
     pub(super) roots: Roots,
 }
 
@@ -43,9 +47,14 @@ impl Look<'_> {
     /// Looks at the table; stops where nothing more can be known.
     pub(super) fn at_table(&self, findings: &mut Findings) -> Seen {
         let described = self.description.and_then(|description| description.tables.get(self.dataset));
-        let described_by = if described.is_some() { DescribedBy::Description } else { DescribedBy::Footers };
-        let mut seen =
-            Seen { location: String::new(), described_by, format: None, columns: Vec::new(), files: Vec::new() };
+        let mut seen = Seen {
+            location: String::new(),
+            described_by: self.described_by.clone(),
+            format: None,
+            columns: Vec::new(),
+            files: Vec::new(),
+            documentation: described.map(|table| table.documentation.clone()).unwrap_or_default(),
+        };
         match described {
             Some(table) => self.at_described(table, &mut seen, findings),
             None => self.at_folder(&mut seen, findings),
@@ -56,12 +65,7 @@ impl Look<'_> {
 
     fn at_described(&self, table: &TableDescription, seen: &mut Seen, findings: &mut Findings) {
         if table.is_view() {
-            return findings.problem(
-                Code::NotATable,
-                format!("It is a {}", table.kind.to_ascii_lowercase().replace('_', " ")),
-                "it has no files of its own",
-                "Migrate the tables that it reads, and create it anew over their targets",
-            );
+            return views::refuse(self.dataset, table, findings);
         }
         if table.properties.get("transactional").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return findings.problem(
@@ -70,6 +74,9 @@ impl Look<'_> {
                 "base and delta folders would have to be merged row by row",
                 "Copy it to a plain table in Hive first",
             );
+        }
+        if let Some(kept_by) = foreign(table) {
+            return unsupported(&kept_by, "its properties say so", findings);
         }
         let named = format::described(table);
         if let Some(Format::Other(name)) = &named {
@@ -81,7 +88,8 @@ impl Look<'_> {
         };
         seen.location = located.path.display().to_string();
         let file_columns = columns::typed(&table.columns.columns, findings);
-        let partition_columns = columns::typed(&described_partitions::ordered_keys(table, &located), findings);
+        let partition_columns =
+            columns::typed(&described_partitions::ordered_keys(table, &located, self.roots.places()), findings);
         if findings.prevented() || !self.has_folder(table, &located, findings) {
             return;
         }
@@ -93,6 +101,9 @@ impl Look<'_> {
                 "Describe its columns",
             );
         }
+        if let Some(placed) = &table.placed {
+            metastore::report(placed, findings);
+        }
         let partitions = described_partitions::of_description(table, partition_columns.clone(), findings);
         let listing = listing::list(&located, &self.roots, &partitions, findings);
         if table.buckets > 0 {
@@ -103,7 +114,7 @@ impl Look<'_> {
         }
         let format = match named {
             Some(format) => format,
-            None => match first_magic(&listing, findings) {
+            None => match first_magic(self.roots.places(), &listing, findings) {
                 Some(Magic::Other(name)) => return unsupported(name, "its files' first bytes say so", findings),
                 Some(Magic::SelfTold(format)) => Format::SelfTold(format),
                 None => Format::SelfTold(SelfTold::Parquet),
@@ -135,7 +146,7 @@ impl Look<'_> {
         seen: &mut Seen,
         findings: &mut Findings,
     ) -> Option<Vec<(String, DataType)>> {
-        let mut tails = Tails::read(format, listing, findings);
+        let mut tails = Tails::read(self.roots.places(), format, listing, findings);
         let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
         if format == SelfTold::Orc && tails.name_by_position(&names) {
             if !table.columns.ordered {
@@ -158,12 +169,14 @@ impl Look<'_> {
             SelfTold::Avro => SourceFormat::Avro(avro_format(table, &columns, &tails, findings)?),
         });
         seen.files = tails.files(listing);
+        metastore::compare_statistics(table, seen.files.iter().map(|file| file.rows), findings);
         Some(columns)
     }
 
     /// Whether to go on without a folder: Hive shows an empty table then, unless partitions say that data is missing.
     fn has_folder(&self, table: &TableDescription, located: &Located, findings: &mut Findings) -> bool {
-        if located.exists {
+        // Where partitions have places of their own, those decide.
+        if located.exists || table.placed.is_some() {
             return true;
         }
         let partitions = table.partitions.as_ref().map_or(0, Vec::len);
@@ -190,7 +203,7 @@ impl Look<'_> {
         };
         seen.location = located.path.display().to_string();
         let listing = listing::list(&located, &self.roots, &Partitions::FromFolders, findings);
-        let format = match first_magic(&listing, findings) {
+        let format = match first_magic(self.roots.places(), &listing, findings) {
             Some(Magic::SelfTold(format)) => format,
             Some(Magic::Other(name)) => return unsupported(name, "its files' first bytes say so", findings),
             Some(Magic::Packed(_) | Magic::Unknown) => {
@@ -213,7 +226,7 @@ impl Look<'_> {
                 );
             }
         };
-        let tails = Tails::read(format, &listing, findings);
+        let tails = Tails::read(self.roots.places(), format, &listing, findings);
         let columns = columns::from_tails(format, &listing.keys, &tails.known, &tails.paths(&listing), findings);
         findings.note(
             "Nothing describes the table: its columns were learnt from the files' footers or headers, and partition columns are strings.",
@@ -227,6 +240,21 @@ impl Look<'_> {
         seen.files = tails.files(&listing);
         seen.columns = with_partitions(columns, keys);
     }
+}
+
+/// What keeps a table's rows, if that is not Hive: the files of its folder are none of a Hive table then.
+fn foreign(table: &TableDescription) -> Option<String> {
+    let property = |name: &str| table.properties.get(name).filter(|value| !value.is_empty());
+    if property("table_type").is_some_and(|kind| kind.eq_ignore_ascii_case("ICEBERG")) {
+        return Some("Iceberg".to_owned());
+    }
+    if let Some(handler) = property("storage_handler") {
+        return Some(handler.rsplit('.').next().unwrap_or(handler).to_owned());
+    }
+    // Where Spark found no form that Hive can read, it says so by a format that its files do not have.
+    let provider = property("spark.sql.sources.provider").filter(|provider| !provider.eq_ignore_ascii_case("hive"))?;
+    let unreadable = table.input_format.as_ref().is_some_and(|class| class.ends_with("SequenceFileInputFormat"));
+    unreadable.then(|| format!("{provider} of Spark's own"))
 }
 
 fn with_partitions(columns: Vec<(String, DataType)>, partitions: Vec<(String, DataType)>) -> Vec<SourceColumn> {

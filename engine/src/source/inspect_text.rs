@@ -15,6 +15,7 @@ use super::format;
 use super::inspect::{Look, Seen};
 use super::listing::{Found, Listing};
 use super::location::unreadable;
+use super::places::Places;
 use super::properties;
 use super::seen_files::source_file;
 use super::text::unclear_type;
@@ -62,7 +63,7 @@ impl Look<'_> {
             }
         };
         for found in &listing.files {
-            check_packing(found, findings);
+            check_packing(self.roots.places(), found, findings);
         }
         if findings.prevented() {
             return None;
@@ -105,7 +106,7 @@ impl Look<'_> {
         let paths: Vec<&Path> = listing.files.iter().map(|found| found.path.as_path()).collect();
         let folder = self.source.description_folder();
         let chosen = |columns: &Columns| {
-            let sample = Sample::take(&paths, columns, cut)?;
+            let sample = Sample::take(self.roots.places(), &paths, columns, cut)?;
             let hints = self.description.map(|description| {
                 column_order::hints(self.dataset, columns, &sample, description, &folder, &self.roots)
             });
@@ -167,8 +168,8 @@ fn report_unclear(columns: &Columns, findings: &mut Findings) {
     }
 }
 
-fn check_packing(found: &Found, findings: &mut Findings) {
-    let other = match format::packing_of(&found.path, &found.relative) {
+fn check_packing(places: &Places, found: &Found, findings: &mut Findings) {
+    let other = match format::packing_of(places, &found.path, &found.relative) {
         Ok(Ok(_)) => return,
         Ok(Err(name)) => name,
         Err(error) => return findings.add(unreadable(&found.path, &error)),

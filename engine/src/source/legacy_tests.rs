@@ -16,7 +16,7 @@ use skein_protocol::inspection::{Inspection, TargetState};
 use skein_protocol::plan::{BatchInput, Plan, PlanSource};
 use skein_protocol::problem::Code;
 
-use super::read::tests::plan_of;
+use super::read::tests::{disk, plan_of};
 use super::{HiveSource, read_input};
 
 const DATABASE: &str = "radio";
@@ -32,7 +32,9 @@ fn inspect(root: &Path, table: &str) -> Inspection {
     let config =
         HiveFiles { warehouse: text("warehouse"), description: Some(text("metastore.json")), ..HiveFiles::at("") };
     let target = TargetState { location: String::new(), occupied_by: None };
-    HiveSource::new(ConnectionName::from("legacy"), config).inspect(&TableName::new(DATABASE, table), target).unwrap()
+    HiveSource::new(ConnectionName::from("legacy"), config, disk())
+        .inspect(&TableName::new(DATABASE, table), target)
+        .unwrap()
 }
 
 fn plan(seen: Inspection) -> Plan {
@@ -52,7 +54,7 @@ fn batches(plan: &Plan) -> Vec<RecordBatch> {
     let files = 0..u32::try_from(plan.source.files.len()).unwrap();
     files
         .flat_map(|file| {
-            let reader = read_input(plan, &BatchInput { file, row_groups: None }, 50).unwrap();
+            let reader = read_input(&disk(), plan, &BatchInput { file, row_groups: None }, 50).unwrap();
             let promised = reader.footer_rows();
             let all: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
             let rows: usize = all.iter().map(RecordBatch::num_rows).sum();
@@ -194,7 +196,7 @@ fn changed_bytes_fail_with_a_code_or_are_read_and_never_panic() {
             (file.bytes, file.modified_nanos, file.version) =
                 (identity.bytes, identity.modified_nanos, identity.version);
             let read = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                let reader = read_input(&plan, &BatchInput { file: 0, row_groups: None }, 1_000)?;
+                let reader = read_input(&disk(), &plan, &BatchInput { file: 0, row_groups: None }, 1_000)?;
                 reader.collect::<Result<Vec<_>, _>>()
             }));
             let read = read.unwrap_or_else(|_| panic!("{table}: a panic came through"));

@@ -4,17 +4,20 @@
 //!
 //! Names that begin with `_` or `.` are not data, whatever they are (`_SUCCESS`, `.part-0.crc`, `_temporary`).
 
+mod placed;
+
 use std::collections::HashSet;
-use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
-use skein_protocol::problem::{Code, Problem};
+use skein_protocol::problem::Code;
 use skein_protocol::types::DataType;
 
 use super::findings::Findings;
 use super::fingerprint::Identity;
-use super::location::{Located, Roots, forbidden, unreadable};
+use super::location::{Located, Roots, unreadable};
+use super::metastore::PlacedPartition;
 use super::partitions::{self, KeyValue};
+use super::tree::{Kind, Tree};
 
 /// Most files of one table: a plan lists each of them, and more than this is a sign of a wrong location.
 const MAX_FILES: usize = 1_000_000;
@@ -32,6 +35,13 @@ pub(super) enum Partitions {
         columns: Vec<(String, DataType)>,
         /// Partitions that exist; others on disk are not data. `None`: all on disk are.
         known: Option<HashSet<Vec<Option<String>>>>,
+    },
+    /// What a metastore tells: each partition has a place.
+    Placed {
+        /// Partition columns in their order.
+        columns: Vec<(String, DataType)>,
+        /// All partitions.
+        placed: Vec<PlacedPartition>,
     },
 }
 
@@ -61,10 +71,21 @@ pub(super) struct Listing {
 pub(super) fn list(table: &Located, roots: &Roots, partitions: &Partitions, findings: &mut Findings) -> Listing {
     let keys = match partitions {
         Partitions::FromFolders => Vec::new(),
-        Partitions::Described { columns, .. } => columns.iter().map(|(name, _)| name.clone()).collect(),
+        Partitions::Described { columns, .. } | Partitions::Placed { columns, .. } => {
+            columns.iter().map(|(name, _)| name.clone()).collect()
+        }
+    };
+    // One more than may be there, so that too many are noticed.
+    let tree = match roots.places().tree(&table.path, MAX_FILES + 1) {
+        Ok(tree) => tree,
+        Err(error) => {
+            findings.add(unreadable(&table.path, &error));
+            return Listing { files: Vec::new(), keys };
+        }
     };
     let mut walk = Walk {
         root: &table.path,
+        tree,
         roots,
         partitions,
         findings,
@@ -73,7 +94,9 @@ pub(super) fn list(table: &Located, roots: &Roots, partitions: &Partitions, find
         unknown: Vec::new(),
         empty: Vec::new(),
     };
-    if table.exists {
+    if let Partitions::Placed { placed, .. } = partitions {
+        placed::walk(&mut walk, table, placed);
+    } else if table.exists {
         walk.folder(&table.path, "", &mut Vec::new());
     }
     walk.finish()
@@ -81,6 +104,8 @@ pub(super) fn list(table: &Located, roots: &Roots, partitions: &Partitions, find
 
 struct Walk<'a> {
     root: &'a Path,
+    /// What is below the folder that is walked.
+    tree: Tree,
     roots: &'a Roots,
     partitions: &'a Partitions,
     findings: &'a mut Findings,
@@ -95,18 +120,10 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn folder(&mut self, folder: &Path, relative: &str, values: &mut Vec<Option<String>>) {
-        let mut names = Vec::new();
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
+        let names = match self.tree.names(folder) {
+            Ok(names) => names,
             Err(error) => return self.findings.add(unreadable(folder, &error)),
         };
-        for entry in entries {
-            match entry {
-                Ok(entry) => names.push(entry.file_name()),
-                Err(error) => return self.findings.add(unreadable(folder, &error)),
-            }
-        }
-        names.sort_unstable();
         for name in names {
             let path = folder.join(&name);
             let Some(name) = name.to_str() else {
@@ -119,31 +136,18 @@ impl Walk<'_> {
                 continue;
             };
             // A partition's key may begin with `_`; nothing else that does is data.
-            let key = name.contains('=') && path.is_dir();
+            let key = name.contains('=') && self.tree.is_folder(&path);
             if name.starts_with('.') || (name.starts_with('_') && !key) {
                 continue;
             }
             let below = if relative.is_empty() { name.to_owned() } else { format!("{relative}/{name}") };
-            match self.look(&path) {
-                Ok(metadata) if metadata.is_dir() => self.subfolder(&path, name, &below, values),
-                Ok(metadata) if metadata.is_file() => self.file(path, below, &metadata, values),
-                Ok(_) => self.layout(&below, "it is neither a file nor a folder"),
+            match self.tree.look(&path, self.roots) {
+                Ok(Kind::Folder) => self.subfolder(&path, name, &below, values),
+                Ok(Kind::File(identity)) => self.file(path, below, identity, values),
+                Ok(Kind::Other) => self.layout(&below, "it is neither a file nor a folder"),
                 Err(problem) => self.findings.add(problem),
             }
         }
-    }
-
-    /// Metadata of an entry; a link must lead to a place under the roots.
-    fn look(&self, path: &Path) -> Result<Metadata, Problem> {
-        let metadata = path.symlink_metadata().map_err(|error| unreadable(path, &error))?;
-        if !metadata.is_symlink() {
-            return Ok(metadata);
-        }
-        let target = path.canonicalize().map_err(|error| unreadable(path, &error))?;
-        if !self.roots.hold(&target) {
-            return Err(forbidden(path));
-        }
-        target.metadata().map_err(|error| unreadable(path, &error))
     }
 
     fn subfolder(&mut self, path: &Path, name: &str, relative: &str, values: &mut Vec<Option<String>>) {
@@ -201,7 +205,7 @@ impl Walk<'_> {
         false
     }
 
-    fn file(&mut self, path: PathBuf, relative: String, metadata: &Metadata, values: &[Option<String>]) {
+    fn file(&mut self, path: PathBuf, relative: String, identity: Identity, values: &[Option<String>]) {
         if let Partitions::Described { columns, .. } = self.partitions
             && values.len() != columns.len()
         {
@@ -210,7 +214,7 @@ impl Walk<'_> {
                 &format!("data files lie below {} partition folders, not {}", columns.len(), values.len()),
             );
         }
-        if metadata.len() == 0 {
+        if identity.bytes == 0 {
             return self.empty.push(relative);
         }
         if self.listing.files.len() == MAX_FILES {
@@ -221,7 +225,7 @@ impl Walk<'_> {
                 "Merge small files, or migrate the table in parts",
             );
         }
-        self.listing.files.push(Found { relative, path, identity: Identity::of(metadata), partition: values.to_vec() });
+        self.listing.files.push(Found { relative, path, identity, partition: values.to_vec() });
     }
 
     fn layout(&mut self, relative: &str, why: &str) {

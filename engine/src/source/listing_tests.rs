@@ -1,8 +1,12 @@
 //! Tests of the walk over a table's folder.
 
+use std::fs;
+
+use super::super::places::Places;
 use super::*;
 use skein_protocol::connection::HiveFiles;
 use skein_protocol::ids::TableName;
+use skein_protocol::problem::Problem;
 use tempfile::TempDir;
 
 fn table(files: &[&str]) -> TempDir {
@@ -23,7 +27,7 @@ fn described(columns: &[(&str, &str)], known: Option<&[&str]>) -> Partitions {
 
 fn walk(folder: &TempDir, partitions: &Partitions) -> (Listing, Vec<Problem>, Vec<String>) {
     let warehouse = folder.path().to_str().unwrap().to_owned();
-    let roots = Roots::of(&HiveFiles::at(warehouse));
+    let roots = Roots::of(&HiveFiles::at(warehouse), &Places::local());
     let mut findings = Findings::new(&TableName::new("d", "t"));
     let listing = list(&roots.resolve(folder.path()).unwrap(), &roots, partitions, &mut findings);
     let (problems, notes) = findings.finish();

@@ -1,4 +1,4 @@
-//! Sources of kind `hive-files`: what tables there are, what is known of each, and reading them.
+//! Sources of kind `hive-files` and `hive-metastore`: what tables there are, what is known of each, and reading them.
 //!
 //! In: a connection's configuration, folders and files. Out: names, inspections, listings, record batches.
 //! Not here: planning (the protocol), rules and sums (`transform`, `checksum`).
@@ -23,9 +23,11 @@ mod inspect;
 mod inspect_text;
 mod listing;
 mod location;
+mod metastore;
 mod orc;
 mod parquet;
 mod partitions;
+mod places;
 mod properties;
 mod read;
 mod read_failures;
@@ -34,18 +36,20 @@ mod seen_files;
 mod tables;
 mod tails;
 mod text;
+mod tree;
+mod views;
 mod watched;
 mod writers;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use skein_protocol::connection::HiveFiles;
+use skein_protocol::connection::{HiveFiles, HiveMetastore};
 use skein_protocol::data_plane::Failure;
 use skein_protocol::ids::{ConnectionName, TableName};
 use skein_protocol::inspection::{DescribedBy, Inspection, SourceFile, TargetState};
+use skein_protocol::machine;
 use skein_protocol::plan::Plan;
 use skein_protocol::problem::{Code, Problem};
 
@@ -53,40 +57,72 @@ use description::{Description, TableDescription};
 use findings::Findings;
 use fingerprint::Identity;
 use location::{Located, Roots, unreadable};
+use metastore::MetastoreTables;
+use places::{Places, is_below_its_table};
+
+use crate::files::Files;
+use crate::worker::Telling;
 
 pub(crate) use at::list_at;
 pub use read::{DEFAULT_BATCH_ROWS, InputReader, read_input};
 pub use text::Unparsable;
 
-/// A connection of kind `hive-files`. Keeps the description file's contents while the file does not change, because
-/// a selection of thousands of tables asks for it thousands of times.
+/// A connection of kind `hive-files` or `hive-metastore`.
 #[derive(Debug)]
 pub struct HiveSource {
     connection: ConnectionName,
-    config: HiveFiles,
-    cached: Mutex<Option<(Identity, Arc<Description>)>>,
+    origin: Origin,
+    places: Places,
+    telling: Telling,
+}
+
+/// Who knows of the tables.
+#[derive(Debug)]
+enum Origin {
+    /// Folders, and a description file perhaps. Its contents are kept while the file does not change, because a selection of
+    /// thousands of tables asks for it thousands of times.
+    Files { config: HiveFiles, cached: Mutex<Option<(Identity, Arc<Description>)>> },
+    /// A metastore, which is asked each time.
+    Metastore(MetastoreTables),
 }
 
 impl HiveSource {
-    /// The connection `connection`, configured by `config`. Nothing is opened yet.
+    /// The connection `connection` to folders, configured by `config` and read through `files`. Nothing is opened yet.
     #[must_use]
-    pub fn new(connection: ConnectionName, config: HiveFiles) -> Self {
-        Self { connection, config, cached: Mutex::new(None) }
+    pub fn new(connection: ConnectionName, config: HiveFiles, files: Files) -> Self {
+        let origin = Origin::Files { config, cached: Mutex::new(None) };
+        Self { connection, origin, places: files.into(), telling: Telling::default() }
     }
 
-    /// All tables: described ones, and those that have a folder. Sorted.
+    /// From now on, inspections tell which files they read.
+    pub(crate) fn tell(&mut self, telling: Telling) {
+        self.telling = telling;
+    }
+
+    /// The connection `connection` to a metastore. Nothing is opened yet.
+    #[must_use]
+    pub fn of_metastore(connection: ConnectionName, config: HiveMetastore, files: Files) -> Self {
+        let origin = Origin::Metastore(MetastoreTables { config });
+        Self { connection, origin, places: files.into(), telling: Telling::default() }
+    }
+
+    /// All tables: described ones, and those that have a folder; or those of the metastore. Sorted.
     ///
     /// # Errors
-    /// `SOURCE_UNREADABLE` or `DESCRIPTION_INVALID`.
+    /// `SOURCE_UNREADABLE` or `DESCRIPTION_INVALID`; `CATALOG_UNAVAILABLE` (transient).
     pub fn select(&self) -> Result<Vec<TableName>, Failure> {
-        let mut names: BTreeSet<TableName> = match self.description()? {
+        let (config, cached) = match &self.origin {
+            Origin::Files { config, cached } => (config, cached),
+            Origin::Metastore(metastore) => return Ok(metastore.names()?.into_iter().collect()),
+        };
+        let mut names: BTreeSet<TableName> = match description_file(&self.places, config, cached)? {
             Some(description) => description.tables.keys().cloned().collect(),
             None => BTreeSet::new(),
         };
-        let warehouse = Path::new(&self.config.warehouse);
-        match tables::found(warehouse) {
+        let warehouse = Path::new(&config.warehouse);
+        match tables::found(&self.places, warehouse) {
             Ok(found) => names.extend(found),
-            Err(error) => return Err(Failure::permanent(unreadable(warehouse, &error))),
+            Err(error) => return Err(location::failure(unreadable(warehouse, &error))),
         }
         Ok(names.into_iter().collect())
     }
@@ -94,18 +130,23 @@ impl HiveSource {
     /// Looks at one table. What prevents a migration is among the inspection's problems; `target` is passed on.
     ///
     /// # Errors
-    /// When it cannot even be looked at: the description file is missing or damaged.
+    /// When it cannot even be looked at: the description file is missing or damaged, the metastore or a store does not answer.
     pub fn inspect(&self, dataset: &TableName, target: TargetState) -> Result<Inspection, Failure> {
-        let description = self.description()?;
-        let mut findings = Findings::new(dataset);
+        let (description, described_by) = self.told(dataset)?;
+        let mut findings = Findings::new(dataset).with_telling(self.telling.clone());
         let look = inspect::Look {
             source: self,
             dataset,
             description: description.as_deref(),
-            roots: Roots::of(&self.config),
+            described_by,
+            roots: self.roots(),
         };
         let seen = look.at_table(&mut findings);
-        let (problems, notes) = findings.finish();
+        let (mut problems, notes) = findings.finish();
+        // What was seen is not all that there is.
+        if let Some(passing) = problems.iter().position(|problem| problem.code == Code::Io) {
+            return Err(location::failure(problems.swap_remove(passing)));
+        }
         Ok(Inspection {
             dataset: dataset.clone(),
             connection: self.connection.clone(),
@@ -114,6 +155,7 @@ impl HiveSource {
             format: seen.format,
             columns: seen.columns,
             files: seen.files,
+            documentation: seen.documentation,
             problems,
             notes,
             target,
@@ -123,29 +165,27 @@ impl HiveSource {
     /// Lists the files of a planned table again, by the same rules and without opening them: rows are absent.
     ///
     /// # Errors
-    /// `SOURCE_CHANGED` if the table is described no longer or lies elsewhere; what the walk over its folder finds.
+    /// `SOURCE_CHANGED` if the table is described no longer or differently, or lies elsewhere; what the walk over its folder
+    /// finds.
     pub fn list_files(&self, plan: &Plan) -> Result<Vec<SourceFile>, Failure> {
         let source = &plan.source;
-        let description = self.description()?;
         let dataset = &source.dataset;
-        let changed = |why: &str| {
-            let what = "The table is not where it was planned";
-            Failure::permanent(
-                Problem::new(Code::SourceChanged, what, why, "Plan again, and approve the new plan").of(dataset),
-            )
-        };
+        let (description, described_by) = self.told(dataset).map_err(|failure| match failure.code() {
+            Code::NotFound => changed(dataset, "the metastore has no such table"),
+            _ => failure,
+        })?;
         let described = description.as_ref().and_then(|description| description.tables.get(dataset));
-        if (source.described_by == DescribedBy::Description) != described.is_some() {
-            return Err(changed("the table description has changed"));
+        if std::mem::discriminant(&source.described_by) != std::mem::discriminant(&described_by) {
+            return Err(changed(dataset, "the table description has changed"));
         }
-        let roots = Roots::of(&self.config);
+        let roots = self.roots();
         let located =
-            self.locate(dataset, described, &roots).map_err(|problem| Failure::permanent(problem.of(dataset)))?;
+            self.locate(dataset, described, &roots).map_err(|problem| location::failure(problem.of(dataset)))?;
         if located.path != Path::new(&source.location) {
-            return Err(changed(&format!("it lies in {} now", located.path.display())));
+            return Err(changed(dataset, &format!("it lies in {} now", located.path.display())));
         }
-        if !located.exists && !source.files.is_empty() {
-            return Err(changed("its folder is gone"));
+        if !located.exists && source.files.iter().any(|file| is_below_its_table(&file.path)) {
+            return Err(changed(dataset, "its folder is gone"));
         }
         let mut findings = Findings::new(dataset);
         let columns = source.columns.iter().filter(|column| column.partition);
@@ -153,38 +193,49 @@ impl HiveSource {
         let partitions = described_partitions::of_plan(described, columns, &mut findings);
         let listing = listing::list(&located, &roots, &partitions, &mut findings);
         let (problems, _) = findings.finish();
-        match problems.into_iter().next() {
-            Some(problem) => Err(Failure::permanent(problem)),
-            None => Ok(listing.files.iter().map(|found| seen_files::source_file(found, None)).collect()),
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(location::failure(problem));
+        }
+        let files: Vec<SourceFile> = listing.files.iter().map(|found| seen_files::source_file(found, None)).collect();
+        // Files that differ are told one by one; here all are the same, and what they mean is not.
+        if described_by != source.described_by && machine::source::changes(plan, &files).is_none() {
+            let why = "what the metastore says of its columns, its format or its partitions has changed";
+            return Err(changed(dataset, why));
+        }
+        Ok(files)
+    }
+
+    /// What is told of a table, and by whom.
+    fn told(&self, dataset: &TableName) -> Result<(Option<Arc<Description>>, DescribedBy), Failure> {
+        match &self.origin {
+            Origin::Files { config, cached } => {
+                let description = description_file(&self.places, config, cached)?;
+                let has = description.as_ref().is_some_and(|description| description.tables.contains_key(dataset));
+                Ok((description, if has { DescribedBy::Description } else { DescribedBy::Footers }))
+            }
+            Origin::Metastore(metastore) => {
+                let said = metastore.describe(dataset)?.ok_or_else(|| {
+                    let next = "Check its name; if it was dropped, apply the policy again";
+                    let why = "the metastore does not have it";
+                    Failure::permanent(Problem::new(Code::NotFound, "There is no such table", why, next).of(dataset))
+                })?;
+                let tables = [(dataset.clone(), said.table)].into();
+                Ok((Some(Arc::new(Description { tables })), DescribedBy::Metastore { said: said.hash }))
+            }
         }
     }
 
-    /// The description, if one is configured.
-    fn description(&self) -> Result<Option<Arc<Description>>, Failure> {
-        let Some(path) = &self.config.description else { return Ok(None) };
-        let path = Path::new(path);
-        let failed = |error: &std::io::Error| Failure::permanent(unreadable(path, error));
-        let identity = Identity::at(path).map_err(|error| failed(&error))?;
-        // Held while the file is read, so that others wait for the result instead of reading it, too.
-        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, description)) = cached.as_ref()
-            && *known == identity
-        {
-            return Ok(Some(Arc::clone(description)));
+    fn roots(&self) -> Roots {
+        match &self.origin {
+            Origin::Files { config, .. } => Roots::of(config, &self.places),
+            Origin::Metastore(metastore) => Roots::under(&metastore.config.allowed_roots, &self.places),
         }
-        if identity.bytes > description::MAX_DESCRIPTION_BYTES {
-            let why = format!("it has {} bytes, {} are allowed", identity.bytes, description::MAX_DESCRIPTION_BYTES);
-            return Err(Failure::permanent(description::invalid("The table description", &why)));
-        }
-        let bytes = fs::read(path).map_err(|error| failed(&error))?;
-        let description = Arc::new(description::parse(&bytes).map_err(Failure::permanent)?);
-        *cached = Some((identity, Arc::clone(&description)));
-        Ok(Some(description))
     }
 
     /// The folder that relative locations of the description start from.
     fn description_folder(&self) -> PathBuf {
-        let description = self.config.description.as_deref().unwrap_or(&self.config.warehouse);
+        let Origin::Files { config, .. } = &self.origin else { return metastore::root().to_owned() };
+        let description = config.description.as_deref().unwrap_or(&config.warehouse);
         Path::new(description).parent().map(Path::to_owned).unwrap_or_default()
     }
 
@@ -195,11 +246,15 @@ impl HiveSource {
         described: Option<&TableDescription>,
         roots: &Roots,
     ) -> Result<Located, Problem> {
-        let warehouse = Path::new(&self.config.warehouse);
         if let Some(location) = described.and_then(|table| table.location.as_deref()) {
             return roots.resolve(&location::path_of(location, &self.description_folder())?);
         }
-        match tables::folder_of(warehouse, dataset).map_err(|error| unreadable(warehouse, &error))? {
+        let Origin::Files { config, .. } = &self.origin else {
+            let next = "Set the table's location in the metastore";
+            return Err(Problem::new(Code::SourceUnreadable, "The table lies nowhere", "it has no location", next));
+        };
+        let warehouse = Path::new(&config.warehouse);
+        match tables::folder_of(&self.places, warehouse, dataset).map_err(|error| unreadable(warehouse, &error))? {
             Some(folder) => roots.resolve(&folder),
             None if described.is_some() => {
                 roots.resolve(&warehouse.join(format!("{}.db", dataset.database)).join(&dataset.table))
@@ -212,6 +267,38 @@ impl HiveSource {
             )),
         }
     }
+}
+
+fn changed(dataset: &TableName, why: &str) -> Failure {
+    let what = "The table is not what was planned";
+    Failure::permanent(Problem::new(Code::SourceChanged, what, why, "Plan again, and approve the new plan").of(dataset))
+}
+
+/// The description, if one is configured.
+fn description_file(
+    places: &Places,
+    config: &HiveFiles,
+    cached: &Mutex<Option<(Identity, Arc<Description>)>>,
+) -> Result<Option<Arc<Description>>, Failure> {
+    let Some(path) = &config.description else { return Ok(None) };
+    let path = Path::new(path);
+    let failed = |error: &std::io::Error| location::failure(unreadable(path, error));
+    let identity = places.identity(path).map_err(|error| failed(&error))?;
+    // Held while the file is read, so that others wait for the result instead of reading it, too.
+    let mut cached = cached.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((known, description)) = cached.as_ref()
+        && *known == identity
+    {
+        return Ok(Some(Arc::clone(description)));
+    }
+    if identity.bytes > description::MAX_DESCRIPTION_BYTES {
+        let why = format!("it has {} bytes, {} are allowed", identity.bytes, description::MAX_DESCRIPTION_BYTES);
+        return Err(Failure::permanent(description::invalid("The table description", &why)));
+    }
+    let bytes = places.read(path).map_err(|error| failed(&error))?;
+    let description = Arc::new(description::parse(&bytes).map_err(Failure::permanent)?);
+    *cached = Some((identity, Arc::clone(&description)));
+    Ok(Some(description))
 }
 
 #[cfg(test)]

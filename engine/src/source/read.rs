@@ -2,10 +2,10 @@
 //!
 //! In: a plan, one of its files. Out: [`InputReader`], a blocking iterator of record batches. Not here: rules, sums.
 //!
-//! The file is held against the plan's fingerprint before it is opened and after its last row.
+//! The file is held against the plan's fingerprint before it is opened and after its last row; an object also whenever some of it
+//! is fetched.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
@@ -17,12 +17,14 @@ use skein_protocol::plan::{BatchInput, Plan};
 use skein_protocol::problem::{Code, Problem};
 
 use super::avro::AvroReader;
-use super::decoding::DecodeFailure;
+use super::decoding::{DecodeFailure, guarded};
 use super::orc::OrcReader;
 use super::parquet::ParquetReader;
 use super::partitions::constant;
-use super::read_failures::{bad_partition, decode_failure, io_failure, verify};
+use super::places::{Places, place_of};
+use super::read_failures::{bad_partition, decode_failure, open, verify};
 use super::text::{self, Record, TextError, TextReader, Unparsable};
+use crate::files::{Files, Opened};
 use crate::types::source_schema;
 
 /// Rows of a batch when the caller has no wish of its own: large enough to be cheap, small enough for a CPU's cache.
@@ -35,6 +37,7 @@ pub struct InputReader {
     partitions: Vec<Constant>,
     file: SourceFile,
     path: PathBuf,
+    places: Places,
     dataset: TableName,
     batch_rows: usize,
     columns: usize,
@@ -92,14 +95,14 @@ impl Decode for TextReader {
 
 fn decoder(
     format: &SourceFormat,
-    opened: File,
+    opened: Opened,
     file: &SourceFile,
     columns: &[SourceColumn],
     row_groups: Option<(u32, u32)>,
     batch_rows: usize,
 ) -> Result<Box<dyn Decode>, DecodeFailure> {
-    let text = |opened: File, record: Record, header_lines: u32| -> Result<Box<dyn Decode>, DecodeFailure> {
-        let text = text::open(opened, &file.path).map_err(TextError::Io)?;
+    let text = |opened: Opened, record: Record, header_lines: u32| -> Result<Box<dyn Decode>, DecodeFailure> {
+        let text = text::open(&opened, &file.path).map_err(TextError::Io)?;
         Ok(Box::new(TextReader::new(text, columns, record, header_lines)))
     };
     Ok(match format {
@@ -119,12 +122,12 @@ struct Constant {
     array: Option<ArrayRef>,
 }
 
-/// Opens `input` of `plan`; batches have at most `batch_rows` rows.
+/// Opens `input` of `plan` through `files`; batches have at most `batch_rows` rows.
 ///
 /// # Errors
 /// `SOURCE_CHANGED` if the file is not the planned one, `FILE_DAMAGED`, `SCHEMA_CONFLICT`, `SOURCE_UNREADABLE` (permanent);
 /// `IO` (transient).
-pub fn read_input(plan: &Plan, input: &BatchInput, batch_rows: usize) -> Result<InputReader, Failure> {
+pub fn read_input(files: &Files, plan: &Plan, input: &BatchInput, batch_rows: usize) -> Result<InputReader, Failure> {
     let source = &plan.source;
     let dataset = &source.dataset;
     let file = source.files.get(input.file as usize).ok_or_else(|| {
@@ -133,12 +136,12 @@ pub fn read_input(plan: &Plan, input: &BatchInput, batch_rows: usize) -> Result<
             Problem::new(Code::Internal, "A batch names no file of its plan", why, "Report this").of(dataset),
         )
     })?;
-    let path = Path::new(&source.location).join(&file.path);
-    verify(&path, file, dataset)?;
-    let opened = File::open(&path).map_err(|error| io_failure(&path, &error, dataset))?;
+    let (path, places) = (place_of(&source.location, &file.path), Places::from(files.clone()));
+    let opened = open(&places, &path, file, dataset)?;
     let (partitions, columns): (Vec<_>, Vec<_>) = source.columns.iter().cloned().partition(|column| column.partition);
-    let decoder = decoder(&source.format, opened, file, &columns, input.row_groups, batch_rows)
-        .map_err(|failure| decode_failure(failure, &path, file, dataset))?;
+    // Decoders have walls of their own; what comes to its end between them is the file's doing as well.
+    let decoder = guarded(|| decoder(&source.format, opened, file, &columns, input.row_groups, batch_rows))
+        .map_err(|failure| decode_failure(failure, &places, &path, file, dataset))?;
     let constants = partitions.into_iter().zip(file.partition.iter().cloned().chain(std::iter::repeat(None)));
     Ok(InputReader {
         schema: source_schema(&source.columns),
@@ -146,6 +149,7 @@ pub fn read_input(plan: &Plan, input: &BatchInput, batch_rows: usize) -> Result<
         partitions: constants.map(|(column, value)| Constant { column, value, array: None }).collect(),
         file: file.clone(),
         path,
+        places,
         dataset: dataset.clone(),
         batch_rows,
         columns: columns.len(),
@@ -181,12 +185,10 @@ impl InputReader {
     }
 
     fn read(&mut self) -> Result<Option<RecordBatch>, Failure> {
-        let batch = self
-            .decoder
-            .next_batch(self.batch_rows)
-            .map_err(|failure| decode_failure(failure, &self.path, &self.file, &self.dataset))?;
+        let batch = guarded(|| self.decoder.next_batch(self.batch_rows))
+            .map_err(|failure| decode_failure(failure, &self.places, &self.path, &self.file, &self.dataset))?;
         let Some(batch) = batch else {
-            verify(&self.path, &self.file, &self.dataset)?;
+            verify(&self.places, &self.path, &self.file, &self.dataset)?;
             return Ok(None);
         };
         self.with_partitions(&batch).map(Some)

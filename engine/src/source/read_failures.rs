@@ -12,11 +12,29 @@ use skein_protocol::problem::{Code, Problem};
 
 use super::decoding::DecodeFailure;
 use super::fingerprint::Identity;
+use super::places::{self, Places};
 use super::text::TextError;
+use crate::files::Opened;
+
+/// Opens the file at `path`, if it is the one that was planned.
+pub(super) fn open(places: &Places, path: &Path, file: &SourceFile, dataset: &TableName) -> Result<Opened, Failure> {
+    let failed = |error: io::Error| io_failure(path, &error, dataset);
+    // An object is what it was when it was opened, or it cannot be read on.
+    if places::object(path).is_some() {
+        let opened = places.open(path).map_err(failed)?;
+        let identity = opened.stat().cloned().map(Identity::from);
+        return match identity {
+            Some(identity) if !identity.is_of(file) => Err(changed(file, &identity.difference(file), dataset)),
+            _ => Ok(opened),
+        };
+    }
+    verify(places, path, file, dataset)?;
+    places.open(path).map_err(failed)
+}
 
 /// Holds the file at `path` against the plan.
-pub(super) fn verify(path: &Path, file: &SourceFile, dataset: &TableName) -> Result<(), Failure> {
-    match Identity::at(path) {
+pub(super) fn verify(places: &Places, path: &Path, file: &SourceFile, dataset: &TableName) -> Result<(), Failure> {
+    match places.identity(path) {
         Ok(identity) if identity.is_of(file) => Ok(()),
         Ok(identity) => Err(changed(file, &identity.difference(file), dataset)),
         Err(error) => Err(io_failure(path, &error, dataset)),
@@ -61,20 +79,31 @@ fn decoder_failure(
     code: Code,
     why: String,
     next: &str,
+    places: &Places,
     path: &Path,
     file: &SourceFile,
     dataset: &TableName,
 ) -> Failure {
-    if let Err(changed) = verify(path, file, dataset) {
+    if let Err(changed) = verify(places, path, file, dataset) {
         return changed;
     }
     Failure::permanent(Problem::new(code, format!("{:?} cannot be read", file.path), why, next).of(dataset))
 }
 
 /// The failure of a batch whose file could not be decoded.
-pub(super) fn decode_failure(failure: DecodeFailure, path: &Path, file: &SourceFile, dataset: &TableName) -> Failure {
+pub(super) fn decode_failure(
+    failure: DecodeFailure,
+    places: &Places,
+    path: &Path,
+    file: &SourceFile,
+    dataset: &TableName,
+) -> Failure {
     let (code, why, next) = match failure {
-        DecodeFailure::Io(error) => return io_failure(path, &error, dataset),
+        // A store refuses to go on with an object that has become another one.
+        DecodeFailure::Io(error) => {
+            let changed = verify(places, path, file, dataset).err();
+            return changed.unwrap_or_else(|| io_failure(path, &error, dataset));
+        }
         DecodeFailure::Damaged(why) => (Code::FileDamaged, why, "Restore the file from its origin and plan again"),
         DecodeFailure::Unsupported(why) => {
             (Code::FormatUnsupported, why, "Rewrite the file in Hive, or move it out of the table's folder")
@@ -86,7 +115,7 @@ pub(super) fn decode_failure(failure: DecodeFailure, path: &Path, file: &SourceF
             "Correct the value in the source (text is UTF-8), or describe the column as binary",
         ),
     };
-    decoder_failure(code, why, next, path, file, dataset)
+    decoder_failure(code, why, next, places, path, file, dataset)
 }
 
 impl From<TextError> for DecodeFailure {

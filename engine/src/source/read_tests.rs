@@ -1,6 +1,6 @@
 //! Tests of reading planned files, damaged and changed ones included.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 
 use arrow::array::{ArrayRef, AsArray, Int32Array, StringArray};
@@ -16,6 +16,11 @@ use tempfile::TempDir;
 
 use super::super::fingerprint::Identity;
 use super::*;
+
+/// Files of this machine.
+pub(crate) fn disk() -> Files {
+    Files::new(Arc::default())
+}
 
 /// A plan over the files of `folder`, with partition columns `dt` (string) and `n` (int).
 fn plan(folder: &TempDir, columns: &[(&str, &str)], format: SourceFormat, names: &[&str]) -> Plan {
@@ -71,6 +76,7 @@ pub(crate) fn plan_of(source: PlanSource) -> Plan {
             partitioning: Vec::new(),
             zstd_level: 3,
             file_bytes: 1,
+            properties: Default::default(),
         },
         strategy: Strategy { kind: StrategyKind::Copy, reason: String::new() },
         rules: Vec::new(),
@@ -126,7 +132,7 @@ fn parquet_is_read_in_the_plans_order_with_its_partition_columns() {
     let folder = tempfile::tempdir().unwrap();
     parquet_file(&folder, "f");
     let plan = plan(&folder, &COLUMNS, SourceFormat::Parquet, &["f"]);
-    let reader = read_input(&plan, &whole(), 64).unwrap();
+    let reader = read_input(&disk(), &plan, &whole(), 64).unwrap();
     assert_eq!(reader.footer_rows(), Some(100));
     let schema = reader.schema();
     let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
@@ -146,13 +152,13 @@ fn row_groups_are_read_as_planned() {
     let folder = tempfile::tempdir().unwrap();
     parquet_file(&folder, "f");
     let plan = plan(&folder, &[("i", "int")], SourceFormat::Parquet, &["f"]);
-    let reader = read_input(&plan, &BatchInput { file: 0, row_groups: Some((1, 2)) }, 1_000).unwrap();
+    let reader = read_input(&disk(), &plan, &BatchInput { file: 0, row_groups: Some((1, 2)) }, 1_000).unwrap();
     assert_eq!(reader.footer_rows(), Some(60));
     let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 60);
     assert_eq!(batches[0].column(0).as_primitive::<Int32Type>().value(0), 40);
     assert_eq!(
-        read_input(&plan, &BatchInput { file: 0, row_groups: Some((2, 2)) }, 10).err().unwrap().code(),
+        read_input(&disk(), &plan, &BatchInput { file: 0, row_groups: Some((2, 2)) }, 10).err().unwrap().code(),
         Code::FileDamaged
     );
 }
@@ -163,7 +169,7 @@ fn a_changed_file_is_refused_before_and_after_reading() {
     parquet_file(&folder, "f");
     let path = folder.path().join("f");
     let plan = plan(&folder, &COLUMNS, SourceFormat::Parquet, &["f"]);
-    let mut reader = read_input(&plan, &whole(), 1_000).unwrap();
+    let mut reader = read_input(&disk(), &plan, &whole(), 1_000).unwrap();
     assert_eq!(reader.next().unwrap().unwrap().num_rows(), 100);
     // The same bytes and the same time of modification, in another file.
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
@@ -174,9 +180,9 @@ fn a_changed_file_is_refused_before_and_after_reading() {
     assert_eq!(failure.code(), Code::SourceChanged);
     assert!(failure.problem.why.contains("another file"), "{failure}");
     assert!(reader.next().is_none());
-    assert_eq!(read_input(&plan, &whole(), 10).err().unwrap().code(), Code::SourceChanged);
+    assert_eq!(read_input(&disk(), &plan, &whole(), 10).err().unwrap().code(), Code::SourceChanged);
     fs::remove_file(&path).unwrap();
-    assert_eq!(read_input(&plan, &whole(), 10).err().unwrap().code(), Code::SourceChanged);
+    assert_eq!(read_input(&disk(), &plan, &whole(), 10).err().unwrap().code(), Code::SourceChanged);
 }
 
 #[test]
@@ -190,7 +196,8 @@ fn damaged_parquet_is_refused_with_its_code_wherever_it_is_damaged() {
         bytes[at] ^= 0x55;
         fs::write(folder.path().join("f"), bytes).unwrap();
         let plan = plan(&folder, &COLUMNS, SourceFormat::Parquet, &["f"]);
-        let outcome = read_input(&plan, &whole(), 1_000).and_then(|reader| reader.collect::<Result<Vec<_>, _>>());
+        let outcome =
+            read_input(&disk(), &plan, &whole(), 1_000).and_then(|reader| reader.collect::<Result<Vec<_>, _>>());
         if let Err(failure) = outcome {
             refused += 1;
             let expected = [Code::FileDamaged, Code::SchemaConflict, Code::ValueInvalid];
@@ -201,7 +208,7 @@ fn damaged_parquet_is_refused_with_its_code_wherever_it_is_damaged() {
     for length in [0, 3, 8, good.len() / 2, good.len() - 1] {
         fs::write(folder.path().join("f"), &good[..length]).unwrap();
         let plan = plan(&folder, &COLUMNS, SourceFormat::Parquet, &["f"]);
-        assert_eq!(read_input(&plan, &whole(), 10).err().unwrap().code(), Code::FileDamaged, "{length} bytes");
+        assert_eq!(read_input(&disk(), &plan, &whole(), 10).err().unwrap().code(), Code::FileDamaged, "{length} bytes");
     }
 }
 
@@ -223,7 +230,7 @@ fn int96_holds_all_years_and_keeps_julian_labels() {
     group.close().unwrap();
     writer.close().unwrap();
     let plan = plan(&folder, &[("ts", "timestamp")], SourceFormat::Parquet, &["f"]);
-    let batch = read_input(&plan, &whole(), 10).unwrap().next().unwrap().unwrap();
+    let batch = read_input(&disk(), &plan, &whole(), 10).unwrap().next().unwrap().unwrap();
     let read: Vec<i64> = batch.column(0).as_primitive::<TimestampMicrosecondType>().values().to_vec();
     assert_eq!(read, [-719_162, 2_932_896, 0, -186_878].map(|day| day * DAY + 1));
 }
@@ -233,7 +240,7 @@ fn a_column_of_another_type_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     parquet_file(&folder, "f");
     let plan = plan(&folder, &[("s", "int")], SourceFormat::Parquet, &["f"]);
-    assert_eq!(read_input(&plan, &whole(), 10).err().unwrap().code(), Code::SchemaConflict);
+    assert_eq!(read_input(&disk(), &plan, &whole(), 10).err().unwrap().code(), Code::SchemaConflict);
 }
 
 #[test]
@@ -244,7 +251,7 @@ fn text_is_read_and_its_oddities_are_counted() {
     drop(file);
     let format = TextFormat { separators: vec![b','], ..TextFormat::default() };
     let plan = plan(&folder, &[("i", "int"), ("s", "string")], SourceFormat::Text(format), &["f"]);
-    let mut reader = read_input(&plan, &whole(), DEFAULT_BATCH_ROWS).unwrap();
+    let mut reader = read_input(&disk(), &plan, &whole(), DEFAULT_BATCH_ROWS).unwrap();
     assert_eq!(reader.footer_rows(), None);
     let batch = reader.next().unwrap().unwrap();
     assert!(reader.next().is_none());
@@ -260,7 +267,7 @@ fn a_cut_gzip_file_is_damaged() {
     let packed = encoder.finish().unwrap();
     fs::write(folder.path().join("f"), &packed[..packed.len() - 6]).unwrap();
     let plan = plan(&folder, &[("i", "int")], SourceFormat::Text(TextFormat::default()), &["f"]);
-    let failure = read_input(&plan, &whole(), 10).unwrap().find_map(Result::err).unwrap();
+    let failure = read_input(&disk(), &plan, &whole(), 10).unwrap().find_map(Result::err).unwrap();
     assert_eq!(failure.code(), Code::FileDamaged);
 }
 
@@ -288,7 +295,7 @@ fn orc_is_read_by_names_or_where_its_writer_knew_none_by_position() {
         orc_file(&folder, first, second);
         let columns = [("i", "bigint"), ("S", "varchar(2)"), ("later", "timestamp")];
         let plan = plan(&folder, &columns, SourceFormat::Orc, &["f"]);
-        let mut reader = read_input(&plan, &whole(), 30).unwrap();
+        let mut reader = read_input(&disk(), &plan, &whole(), 30).unwrap();
         assert_eq!(reader.footer_rows(), Some(80));
         let batches: Vec<RecordBatch> = reader.by_ref().map(Result::unwrap).collect();
         let all = arrow::compute::concat_batches(&reader.schema(), &batches).unwrap();
@@ -301,10 +308,10 @@ fn orc_is_read_by_names_or_where_its_writer_knew_none_by_position() {
         let shortened = Unparsable { nulled: 0, shortened: 47 };
         assert_eq!(reader.unparsable(), [("S".to_owned(), shortened)]);
         let stripes = BatchInput { file: 0, row_groups: Some((1, 1)) };
-        let second: Vec<RecordBatch> = read_input(&plan, &stripes, 100).unwrap().map(Result::unwrap).collect();
+        let second: Vec<RecordBatch> = read_input(&disk(), &plan, &stripes, 100).unwrap().map(Result::unwrap).collect();
         assert_eq!(second[0].column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0), 40);
         let beyond = BatchInput { file: 0, row_groups: Some((1, 9)) };
-        let failure = read_input(&plan, &beyond, 100).err().unwrap();
+        let failure = read_input(&disk(), &plan, &beyond, 100).err().unwrap();
         assert_eq!(failure.problem.code, Code::FileDamaged);
     }
 }
@@ -332,7 +339,7 @@ fn avro_files_without_a_column_have_its_default_or_null() {
         let format = AvroFormat { defaults: [("later".to_owned(), "x, y".to_owned())].into() };
         let columns = [("i", "double"), ("later", "string"), ("other", "array<int>")];
         let plan = plan(&folder, &columns, SourceFormat::Avro(format), &["f"]);
-        let reader = read_input(&plan, &whole(), 64).unwrap();
+        let reader = read_input(&disk(), &plan, &whole(), 64).unwrap();
         assert_eq!(reader.footer_rows(), Some(1_500), "{codec}");
         let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
         assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 1_500);
@@ -350,7 +357,7 @@ fn json_lines_are_read_by_keys_and_what_does_not_fit_is_refused_with_its_line() 
     written(&folder, lines);
     let json = || SourceFormat::JsonLines(JsonLinesFormat::default());
     let first = plan(&folder, &columns, json(), &["f"]);
-    let batch = read_input(&first, &whole(), 10).unwrap().next().unwrap().unwrap();
+    let batch = read_input(&disk(), &first, &whole(), 10).unwrap().next().unwrap().unwrap();
     assert_eq!((batch.num_rows(), batch.column(0).null_count(), batch.column(3).null_count()), (2, 1, 1));
     let decimals = batch.column(1).as_primitive::<arrow::datatypes::Decimal128Type>();
     assert_eq!(decimals.value_as_string(0), "1234567890123456789012345678.1234567890");
@@ -360,7 +367,7 @@ fn json_lines_are_read_by_keys_and_what_does_not_fit_is_refused_with_its_line() 
     for wrong in ["{\"i\": \"7\"}", "{\"i\": 1.5}", "{\"i\": 99999999999}", "{\"s\": 1}", "{\"l\": 1}", "[]", "", "{"] {
         written(&folder, &format!("{{}}\n{wrong}\n"));
         let plan = plan(&folder, &columns, json(), &["f"]);
-        let failure = read_input(&plan, &whole(), 10).unwrap().next().unwrap().unwrap_err();
+        let failure = read_input(&disk(), &plan, &whole(), 10).unwrap().next().unwrap().unwrap_err();
         assert_eq!(failure.problem.code, Code::ValueInvalid, "{wrong}");
         assert!(failure.problem.why.contains("line 2"), "{}", failure.problem.why);
     }
@@ -373,7 +380,7 @@ fn opencsv_gives_strings_and_missing_fields_as_null() {
     let format = OpenCsvFormat { skip_header_lines: 1, ..OpenCsvFormat::default() };
     let columns = [("a", "string"), ("b", "string"), ("c", "string")];
     let plan = plan(&folder, &columns, SourceFormat::OpenCsv(format), &["f"]);
-    let batch = read_input(&plan, &whole(), 10).unwrap().next().unwrap().unwrap();
+    let batch = read_input(&disk(), &plan, &whole(), 10).unwrap().next().unwrap().unwrap();
     let texts = |column: usize| {
         batch.column(column).as_string::<i32>().iter().map(|t| t.map(str::to_owned)).collect::<Vec<_>>()
     };

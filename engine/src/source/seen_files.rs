@@ -13,12 +13,13 @@ use super::findings::Findings;
 use super::format::{self, Magic};
 use super::listing::{Found, Listing};
 use super::location::unreadable;
+use super::places::Places;
 use super::tails::{SelfTold, Tail, tails};
 
 /// The meaning of the first file's first bytes.
-pub(super) fn first_magic(listing: &Listing, findings: &mut Findings) -> Option<Magic> {
+pub(super) fn first_magic(places: &Places, listing: &Listing, findings: &mut Findings) -> Option<Magic> {
     let first = listing.files.first()?;
-    match format::magic_of(&first.path) {
+    match format::magic_of(places, &first.path) {
         Ok(magic) => Some(magic),
         Err(error) => {
             findings.add(unreadable(&first.path, &error));
@@ -37,17 +38,17 @@ pub(super) struct Tails {
 
 impl Tails {
     /// Reads the tails of all listed files.
-    pub(super) fn read(format: SelfTold, listing: &Listing, findings: &mut Findings) -> Self {
+    pub(super) fn read(places: &Places, format: SelfTold, listing: &Listing, findings: &mut Findings) -> Self {
         let paths: Vec<&Path> = listing.files.iter().map(|found| found.path.as_path()).collect();
         let mut all = Self { known: Vec::with_capacity(paths.len()), of: Vec::with_capacity(paths.len()) };
-        for (index, tail) in tails(format, &paths).into_iter().enumerate() {
+        for (index, tail) in tails(places, format, &paths, findings.telling()).into_iter().enumerate() {
             match tail {
                 Ok(tail) => {
                     all.known.push(tail);
                     all.of.push(index);
                 }
                 Err(DecodeFailure::Io(error)) => findings.add(unreadable(paths[index], &error)),
-                Err(failure) => refused(format, &listing.files[index], failure, findings),
+                Err(failure) => refused(places, format, &listing.files[index], failure, findings),
             }
         }
         all
@@ -81,9 +82,9 @@ impl Tails {
     }
 }
 
-fn refused(format: SelfTold, found: &Found, failure: DecodeFailure, findings: &mut Findings) {
+fn refused(places: &Places, format: SelfTold, found: &Found, failure: DecodeFailure, findings: &mut Findings) {
     let (name, relative) = (format.name(), &found.relative);
-    let other = match format::magic_of(&found.path) {
+    let other = match format::magic_of(places, &found.path) {
         Ok(Magic::Other(name)) => Some(name),
         Ok(Magic::SelfTold(other)) if other != format => Some(other.name()),
         _ => None,

@@ -6,11 +6,12 @@
 //! hold data themselves are tables of the database `default`. Names are lower case, as Hive has them.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use skein_protocol::ids::TableName;
+
+use super::places::Places;
 
 const DEFAULT_DATABASE: &str = "default";
 const DATABASE_ENDING: &str = ".db";
@@ -22,47 +23,49 @@ struct Folder {
 }
 
 /// All tables found under `warehouse`.
-pub(super) fn found(warehouse: &Path) -> io::Result<BTreeSet<TableName>> {
+pub(super) fn found(places: &Places, warehouse: &Path) -> io::Result<BTreeSet<TableName>> {
     let mut tables = BTreeSet::new();
-    for folder in folders(warehouse)? {
+    for folder in folders(places, warehouse)? {
         let name = folder.name.to_lowercase();
         if let Some(database) = name.strip_suffix(DATABASE_ENDING) {
-            add_all(database, &folder.path, &mut tables);
-        } else if holds_data(&folder.path) {
+            add_all(places, database, &folder.path, &mut tables);
+        } else if holds_data(places, &folder.path) {
             add(DEFAULT_DATABASE, &name, &mut tables);
         } else {
-            add_all(&name, &folder.path, &mut tables);
+            add_all(places, &name, &folder.path, &mut tables);
         }
     }
     Ok(tables)
 }
 
 /// The folder of `table`, if there is one.
-pub(super) fn folder_of(warehouse: &Path, table: &TableName) -> io::Result<Option<PathBuf>> {
+pub(super) fn folder_of(places: &Places, warehouse: &Path, table: &TableName) -> io::Result<Option<PathBuf>> {
     // The spelling that Hive itself uses, before looking through thousands of names.
     let usual = warehouse.join(format!("{}{DATABASE_ENDING}", table.database)).join(&table.table);
-    if usual.is_dir() {
+    if places.is_folder(&usual) {
         return Ok(Some(usual));
     }
-    let top = folders(warehouse)?;
+    let top = folders(places, warehouse)?;
     let with_ending = format!("{}{DATABASE_ENDING}", table.database);
     for wanted in [with_ending.as_str(), table.database.as_str()] {
         for database in top.iter().filter(|folder| folder.name.to_lowercase() == wanted) {
             // An unreadable database has no table that can be found.
-            let inside = folders(&database.path).unwrap_or_default();
+            let inside = folders(places, &database.path).unwrap_or_default();
             if let Some(found) = inside.into_iter().find(|folder| folder.name.to_lowercase() == table.table) {
                 return Ok(Some(found.path));
             }
         }
     }
     let own = |folder: &Folder| {
-        table.database == DEFAULT_DATABASE && folder.name.to_lowercase() == table.table && holds_data(&folder.path)
+        table.database == DEFAULT_DATABASE
+            && folder.name.to_lowercase() == table.table
+            && holds_data(places, &folder.path)
     };
     Ok(top.into_iter().find(own).map(|folder| folder.path))
 }
 
-fn add_all(database: &str, folder: &Path, tables: &mut BTreeSet<TableName>) {
-    for table in folders(folder).unwrap_or_default() {
+fn add_all(places: &Places, database: &str, folder: &Path, tables: &mut BTreeSet<TableName>) {
+    for table in folders(places, folder).unwrap_or_default() {
         add(database, &table.name.to_lowercase(), tables);
     }
 }
@@ -75,35 +78,28 @@ fn add(database: &str, table: &str, tables: &mut BTreeSet<TableName>) {
 }
 
 /// Folders right under `folder` that are not hidden, sorted by name.
-fn folders(folder: &Path) -> io::Result<Vec<Folder>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with(['.', '_']));
-        if let Some(name) = name.map(str::to_owned)
-            && path.is_dir()
-        {
-            found.push(Folder { name, path });
-        }
-    }
-    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
+fn folders(places: &Places, folder: &Path) -> io::Result<Vec<Folder>> {
+    let folders = places.entries(folder)?.into_iter().filter(|entry| entry.folder);
+    let shown = folders.filter_map(|entry| {
+        let name = entry.name.to_str().filter(|name| !name.starts_with(['.', '_']))?.to_owned();
+        Some(Folder { name, path: entry.path })
+    });
+    Ok(shown.collect())
 }
 
 /// Whether the folder is a table: it has partitions or files of its own.
-fn holds_data(folder: &Path) -> bool {
-    let Ok(entries) = fs::read_dir(folder) else { return false };
-    entries.flatten().any(|entry| {
-        let path = entry.path();
-        let name = entry.file_name();
-        let shown = name.to_str().filter(|name| !name.starts_with(['.', '_']));
-        shown.is_some_and(|name| if path.is_dir() { name.contains('=') } else { true })
+fn holds_data(places: &Places, folder: &Path) -> bool {
+    let Ok(entries) = places.entries(folder) else { return false };
+    entries.iter().any(|entry| {
+        let shown = entry.name.to_str().filter(|name| !name.starts_with(['.', '_']));
+        shown.is_some_and(|name| !entry.folder || name.contains('='))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn warehouse(folders: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
@@ -124,9 +120,10 @@ mod tests {
             "alone/dt=1",
             "a.b.db/x",
         ]);
-        let names: Vec<String> = found(root.path()).unwrap().iter().map(ToString::to_string).collect();
+        let names: Vec<String> =
+            found(&Places::local(), root.path()).unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(names, ["default.alone", "music.plays", "sales.orders"]);
-        let folder = |name: &str| folder_of(root.path(), &name.parse().unwrap()).unwrap();
+        let folder = |name: &str| folder_of(&Places::local(), root.path(), &name.parse().unwrap()).unwrap();
         assert_eq!(folder("music.plays"), Some(root.path().join("Music.db/Plays")));
         assert_eq!(folder("sales.orders"), Some(root.path().join("sales/orders")));
         assert_eq!(folder("default.alone"), Some(root.path().join("alone")));

@@ -7,12 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::calendar::WriterCalendar;
-use super::decoding::DecodeFailure;
+use super::decoding::{DecodeFailure, guarded};
 use super::file_schema::FileSchema;
+use super::places::{self, Places};
 use super::{avro, orc, parquet};
+use crate::files::Opened;
+use crate::worker::Telling;
 
 /// Threads that read tails of one table. Tables are inspected beside each other, too, so few are enough.
 const TAIL_THREADS: usize = 4;
+/// The same for tails in a store, where a thread does little but wait for answers.
+const STORE_THREADS: usize = 24;
 /// Below this many files a thread is not worth its start.
 const FILES_A_THREAD: usize = 16;
 /// Most schemas that are looked through for each file.
@@ -61,11 +66,16 @@ impl Tail {
 }
 
 /// The tails of all files at `paths`, in their order.
-pub(super) fn tails(format: SelfTold, paths: &[&Path]) -> Vec<Result<Tail, DecodeFailure>> {
+pub(super) fn tails(
+    places: &Places,
+    format: SelfTold,
+    paths: &[&Path],
+    telling: &Telling,
+) -> Vec<Result<Tail, DecodeFailure>> {
     match format {
-        SelfTold::Parquet => beside_each_other(paths, parquet::tail),
-        SelfTold::Orc => beside_each_other(paths, orc::tail),
-        SelfTold::Avro => beside_each_other(paths, avro::tail),
+        SelfTold::Parquet => beside_each_other(places, paths, telling, parquet::tail),
+        SelfTold::Orc => beside_each_other(places, paths, telling, orc::tail),
+        SelfTold::Avro => beside_each_other(places, paths, telling, avro::tail),
     }
 }
 
@@ -87,28 +97,38 @@ impl Shapes {
     }
 }
 
-fn beside_each_other<S: Default, T: Send>(paths: &[&Path], read: impl Fn(&Path, &mut S) -> T + Sync) -> Vec<T> {
-    let threads = (paths.len() / FILES_A_THREAD).clamp(1, TAIL_THREADS);
-    if threads == 1 {
-        let mut shapes = S::default();
-        return paths.iter().map(|path| read(path, &mut shapes)).collect();
-    }
+fn beside_each_other<S: Default>(
+    places: &Places,
+    paths: &[&Path],
+    telling: &Telling,
+    read: impl Fn(Opened, &mut S) -> Result<Tail, DecodeFailure> + Sync,
+) -> Vec<Result<Tail, DecodeFailure>> {
+    let threads = match paths.first().and_then(|path| places::object(path)) {
+        Some(_) => paths.len().clamp(1, STORE_THREADS),
+        None => (paths.len() / FILES_A_THREAD).clamp(1, TAIL_THREADS),
+    };
     let next = AtomicUsize::new(0);
-    let work = || {
+    let work = |reader: usize| {
         let (mut done, mut shapes) = (Vec::new(), S::default());
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(path) = paths.get(index) else { return done };
-            done.push((index, read(path, &mut shapes)));
+            telling.reading(reader, &path.to_string_lossy());
+            done.push((index, guarded(|| read(places.open(path)?, &mut shapes))));
         }
     };
-    let mut all: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
+    let mut all: Vec<_> = if threads == 1 {
+        work(0)
+    } else {
+        std::thread::scope(|scope| {
+            let work = &work;
+            let workers: Vec<_> = (0..threads).map(|reader| scope.spawn(move || work(reader))).collect();
+            workers
+                .into_iter()
+                .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
+    };
     all.sort_by_key(|(index, _)| *index);
     all.into_iter().map(|(_, tail)| tail).collect()
 }

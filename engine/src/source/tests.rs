@@ -1,6 +1,6 @@
 //! Tests of whole tables: a small warehouse is written, selected, inspected and listed.
 
-use std::fs::File;
+use std::fs::{self, File};
 
 use ::parquet::arrow::ArrowWriter;
 use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
@@ -8,6 +8,7 @@ use skein_protocol::inspection::SourceFormat;
 use skein_protocol::plan::PlanSource;
 use tempfile::TempDir;
 
+use super::read::tests::disk;
 use super::*;
 
 struct Warehouse {
@@ -56,6 +57,7 @@ impl Warehouse {
         HiveSource::new(
             ConnectionName::from("legacy"),
             HiveFiles { warehouse: path("w"), description, ..HiveFiles::at("") },
+            disk(),
         )
     }
 

@@ -1,28 +1,27 @@
 //! A file under a foreign decoder that remembers why the system refused to read, so that a failing disk is not taken
 //! for a damaged file, and that allocates nothing for bytes that it does not have.
 
-use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::files::Opened;
+
 /// The file, and the error that it met.
 #[derive(Clone)]
 pub(super) struct Watched {
-    file: Arc<File>,
-    length: u64,
+    file: Opened,
     failure: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl Watched {
-    pub(super) fn new(file: File) -> io::Result<Self> {
-        let length = file.metadata()?.len();
-        Ok(Self { file: Arc::new(file), length, failure: Arc::default() })
+    pub(super) fn new(file: Opened) -> Self {
+        Self { file, failure: Arc::default() }
     }
 
     /// The file itself.
-    pub(super) fn file(&self) -> &File {
+    pub(super) fn file(&self) -> &Opened {
         &self.file
     }
 
@@ -33,7 +32,7 @@ impl Watched {
 
     /// Its length when it was opened.
     pub(super) fn length(&self) -> u64 {
-        self.length
+        self.file.length()
     }
 
     /// Reads on from `start`.
@@ -51,7 +50,8 @@ impl Watched {
             )
         };
         // Checked before anything is allocated: a damaged footer may promise any length.
-        let wanted = usize::try_from(length).ok().filter(|_| end <= self.length).ok_or_else(|| ends(self.length))?;
+        let wanted =
+            usize::try_from(length).ok().filter(|_| end <= self.length()).ok_or_else(|| ends(self.length()))?;
         let mut bytes = vec![0; wanted];
         let mut filled = 0;
         while filled < wanted {
@@ -65,12 +65,12 @@ impl Watched {
 
     fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         loop {
-            match read_at(&self.file, buffer, at) {
+            match self.file.read_at(buffer, at) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     let copy = error
                         .raw_os_error()
-                        .map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error);
+                        .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error);
                     *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
                     return Err(error);
                 }
@@ -78,19 +78,6 @@ impl Watched {
             }
         }
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, at)
-}
-
-#[cfg(not(unix))]
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    use std::io::{Seek, SeekFrom};
-    let mut file = file;
-    file.seek(SeekFrom::Start(at))?;
-    file.read(buffer)
 }
 
 /// Reads on from a position.

@@ -9,6 +9,7 @@ mod init;
 mod otlp;
 mod run;
 mod sample;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,8 +19,13 @@ use clap::{Args, Parser, Subcommand};
 use skein_node::config::Config;
 use skein_protocol::data_plane::DataPlane;
 
+pub use worker::worker_program;
+
 /// Makes the data plane of a node from its configuration.
 pub type MakePlane = dyn Fn(&Config) -> anyhow::Result<Arc<dyn DataPlane>>;
+
+/// What is logged unless somebody says otherwise.
+const DEFAULT_LOG: &str = "info,openraft=error,openraft::replication=off,chitchat=warn";
 
 /// A node of Skein: takes policies, migrates datasets, keeps the evidence.
 #[derive(Debug, Parser)]
@@ -37,7 +43,7 @@ struct RunArguments {
     #[arg(long, env = "SKEIN_CONFIG", value_name = "FILE", default_value = "skein-node.yaml")]
     config: PathBuf,
     /// What is logged: a level (error, warn, info, debug, trace), or targets with levels (`warn,skein_engine=debug`).
-    #[arg(long, env = "SKEIN_LOG", default_value = "info,openraft=error,openraft::replication=off,chitchat=warn")]
+    #[arg(long, env = "SKEIN_LOG", default_value = DEFAULT_LOG)]
     log: String,
     /// Join the fleet of the node at this address (its fleet address, see `skein node list`). Needed once: a node that belongs
     /// to a fleet ignores it.
@@ -74,6 +80,13 @@ enum Command {
         #[arg(long, default_value_t = 20_000)]
         rows: u32,
     },
+    /// Decode files for the node that started this process.
+    #[command(name = worker::COMMAND, hide = true)]
+    Worker {
+        /// What is logged.
+        #[arg(long, env = "SKEIN_LOG", default_value = DEFAULT_LOG)]
+        log: String,
+    },
 }
 
 /// Does what the process' arguments say, with nodes that have such a data plane.
@@ -88,6 +101,7 @@ pub fn main_with(plane: &MakePlane) -> ExitCode {
         }
     };
     let outcome = match arguments.command {
+        Some(Command::Worker { log }) => return worker::work(&log).unwrap_or_else(failed),
         Some(Command::CheckConfig { config }) => configuration::check(&config),
         Some(Command::Init(arguments)) => init::init(&arguments),
         Some(Command::Sample { dir, datasets, rows }) => sample::write(&dir, datasets, rows),
@@ -95,9 +109,11 @@ pub fn main_with(plane: &MakePlane) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(error),
     }
+}
+
+fn failed(error: anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
 }

@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &RunArguments, plane: &MakePlane) -> Result<()> {
     outcome
 }
 
-fn start_log(filter: &str, traces: Option<&Traces>) -> Result<()> {
+pub(crate) fn start_log(filter: &str, traces: Option<&Traces>) -> Result<()> {
     let targets: Targets = filter.parse().with_context(|| format!("{filter:?} says not what to log"))?;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);

@@ -76,6 +76,7 @@ fn batch_row(id: BatchId, batch: &BatchState) -> BatchRow {
     BatchRow {
         id: id.to_string(),
         state: state.to_owned(),
+        node: batch.runner,
         failures: batch.failures,
         problem: batch.problem.as_deref().cloned(),
         rows_in: totals.rows_in,

@@ -18,8 +18,8 @@ use crate::core::Core;
 /// The selected datasets and their targets, sorted by dataset.
 pub(super) async fn targets(core: &Core, policy: &Policy) -> Result<Vec<(TableName, TableName)>, Problem> {
     let (source, target) = (&policy.spec.source.connection, &policy.spec.target.connection);
-    check_connection(&core.config, source, "source", "hive-files")?;
-    check_connection(&core.config, target, "target", "iceberg")?;
+    check_connection(&core.config, source, "source", &["hive-files", "hive-metastore"])?;
+    check_connection(&core.config, target, "target", &["iceberg"])?;
     let request = SelectRequest { connection: source.clone() };
     let all = core.act(|plane| plane.select(request)).await.map_err(|failure| failure.problem)?;
     let selected = planner::selected(policy, &all);
@@ -49,17 +49,17 @@ pub(super) async fn targets(core: &Core, policy: &Policy) -> Result<Vec<(TableNa
     Ok(targets)
 }
 
-fn check_connection(config: &Config, name: &ConnectionName, place: &str, kind: &str) -> Result<(), Problem> {
+fn check_connection(config: &Config, name: &ConnectionName, place: &str, kinds: &[&str]) -> Result<(), Problem> {
     let Some(connection) = config.connections.get(name) else {
         let known: Vec<&str> = config.connections.keys().map(|name| name.0.as_str()).collect();
         let why = format!("the node's configuration has no connection of this name, only: {}", known.join(", "));
         let next = "correct the name in the policy, or add the connection and start the node again";
         return Err(Problem::new(Code::ConnectionUnknown, format!("{place} connection {name}"), why, next));
     };
-    if connection.kind() == kind {
+    if kinds.contains(&connection.kind()) {
         return Ok(());
     }
-    let why = format!("it is of kind {}; a {place} is of kind {kind}", connection.kind());
+    let why = format!("it is of kind {}; a {place} is of kind {}", connection.kind(), kinds.join(" or "));
     Err(Problem::new(Code::ConnectionKind, format!("{place} connection {name}"), why, "name another connection"))
 }
 

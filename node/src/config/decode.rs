@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_yaml_ng::{Mapping, Value};
-use skein_protocol::connection::{Connection, Connections, is_object};
+use skein_protocol::connection::{Connection, Connections, StorageOptions, in_store, is_object};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::ConnectionName;
 use skein_protocol::machine::publishing::TOMBSTONE_MILLIS;
 
 use super::alerts::alerts;
+use super::engine::engine;
 use super::fleet::fleet;
 use super::reference::{Reference, resolve};
 use super::{
@@ -96,6 +97,7 @@ pub fn parse(
     let fleet = fleet(sections.fleet, &mut errors);
     let alerts = alerts(sections.alerts, &mut errors);
     let checks = checks(sections.checks, &mut errors);
+    let engine = engine(sections.engine, &mut errors);
     let config = Config {
         listen: listen(node.listen.as_deref(), &mut errors),
         data_dir: data_dir(node.data_dir, &mut errors),
@@ -108,6 +110,7 @@ pub fn parse(
         fleet,
         alerts,
         checks,
+        engine,
         ledger: LedgerConfig::default(),
         version: PROGRAM_VERSION.to_owned(),
     };
@@ -124,6 +127,7 @@ struct Sections {
     fleet: Option<Value>,
     alerts: Option<Value>,
     checks: Option<Value>,
+    engine: Option<Value>,
 }
 
 impl Sections {
@@ -138,12 +142,13 @@ impl Sections {
                 Some("fleet") => sections.fleet = Some(value),
                 Some("alerts") => sections.alerts = Some(value),
                 Some("checks") => sections.checks = Some(value),
+                Some("engine") => sections.engine = Some(value),
                 _ => {
                     let key = key.as_str().unwrap_or("a key that is no text");
                     errors.push(ConfigError::new(
                         key,
                         "there is no such section",
-                        "write node, fleet, connections, limits, tokens, alerts or checks",
+                        "write node, fleet, connections, limits, tokens, alerts, checks or engine",
                     ));
                 }
             }
@@ -184,10 +189,15 @@ fn connections(value: Option<Value>, errors: &mut Vec<ConfigError>) -> Connectio
             check_paths(&at, &connection, errors);
             connections.insert(ConnectionName(name), connection);
         } else if errors.len() == before {
-            errors.push(ConfigError::new(&at, "it is empty", "write at least its kind: hive-files or iceberg"));
+            errors.push(ConfigError::new(
+                &at,
+                "it is empty",
+                "write at least its kind: hive-files, hive-metastore or iceberg",
+            ));
         }
     }
     check_apart(&connections, errors);
+    check_stores(&connections, errors);
     connections
 }
 
@@ -231,6 +241,12 @@ fn check_paths(at: &str, connection: &Connection, errors: &mut Vec<ConfigError>)
             let roots = hive.allowed_roots.iter().enumerate();
             paths.extend(roots.map(|(index, path)| (format!("allowedRoots[{index}]"), path.as_str())));
         }
+        Connection::HiveMetastore(metastore) => {
+            let roots = metastore.allowed_roots.iter().enumerate();
+            paths.extend(roots.map(|(index, path)| (format!("allowedRoots[{index}]"), path.as_str())));
+            let wrong = metastore.wrong().into_iter();
+            errors.extend(wrong.map(|wrong| ConfigError::new(format!("{at}.{}", wrong.key), wrong.why, wrong.next)));
+        }
         Connection::Iceberg(iceberg) => {
             paths.extend(iceberg.catalog_file.iter().map(|path| ("catalogFile".to_owned(), path.as_str())));
             paths.push(("warehouse".to_owned(), &iceberg.warehouse));
@@ -238,9 +254,12 @@ fn check_paths(at: &str, connection: &Connection, errors: &mut Vec<ConfigError>)
             paths.extend(rest.map(|path| ("rest.caFile".to_owned(), path)));
             let postgres = iceberg.postgres.iter().filter_map(|postgres| postgres.ca_file.as_deref());
             paths.extend(postgres.map(|path| ("postgres.caFile".to_owned(), path)));
+            let wrong = iceberg.hive.iter().flat_map(|hive| hive.service().wrong());
+            errors
+                .extend(wrong.map(|wrong| ConfigError::new(format!("{at}.hive.{}", wrong.key), wrong.why, wrong.next)));
             if iceberg.catalog().is_none() {
                 let why = "it names no catalog, or more than one";
-                errors.push(ConfigError::new(at, why, "write one of catalogFile, rest and postgres"));
+                errors.push(ConfigError::new(at, why, "write one of catalogFile, rest, postgres and hive"));
             }
         }
     }
@@ -250,11 +269,27 @@ fn check_paths(at: &str, connection: &Connection, errors: &mut Vec<ConfigError>)
 }
 
 fn check_absolute(at: &str, path: &str, errors: &mut Vec<ConfigError>) {
-    let place = if at.ends_with("warehouse") || at.contains("allowedRoots") { is_object(path) } else { false };
+    let of_data = ["warehouse", "description"].iter().any(|key| at.ends_with(key)) || at.contains("allowedRoots");
+    let place = of_data && is_object(path);
     if !path.starts_with('/') && !place {
         errors.push(ConfigError::new(at, format!("{path:?} is no absolute path"), "write it from the root: /…"));
     } else if path.split('/').any(|part| part == "..") {
         errors.push(ConfigError::new(at, format!("{path:?} goes up with `..`"), "write where it leads"));
+    }
+}
+
+/// Every store is reached in one way, whichever connection names it.
+fn check_stores(connections: &Connections, errors: &mut Vec<ConfigError>) {
+    let mut known: BTreeMap<String, (&ConnectionName, &StorageOptions)> = BTreeMap::new();
+    for (name, connection) in connections {
+        let (roots, storage) = connection.stores();
+        for root in roots {
+            let (other, options) = *known.entry(root.clone()).or_insert((name, storage));
+            if options != storage {
+                let why = format!("connection {other} reaches {root} with other options");
+                errors.push(ConfigError::new(format!("connections.{name}.storage"), why, "write the same in both"));
+            }
+        }
     }
 }
 
@@ -263,11 +298,15 @@ fn check_apart(connections: &Connections, errors: &mut Vec<ConfigError>) {
     for (target_name, target) in connections {
         let Connection::Iceberg(target) = target else { continue };
         for (source_name, source) in connections {
-            let Connection::HiveFiles(source) = source else { continue };
+            let read: &[String] = match source {
+                Connection::HiveFiles(source) => std::slice::from_ref(&source.warehouse),
+                Connection::HiveMetastore(source) => &source.allowed_roots,
+                Connection::Iceberg(_) => continue,
+            };
             let warehouse = Some(("warehouse", &target.warehouse));
             let catalog_file = target.catalog_file.as_ref().map(|file| ("catalogFile", file));
             for (key, path) in warehouse.into_iter().chain(catalog_file) {
-                if is_below(path, &source.warehouse) {
+                if read.iter().any(|folder| is_below(path, folder)) {
                     let why = format!("{path} lies in the warehouse of connection {source_name}, which is only read");
                     let next = "choose a folder outside of every source";
                     errors.push(ConfigError::new(format!("connections.{target_name}.{key}"), why, next));
@@ -280,6 +319,7 @@ fn check_apart(connections: &Connections, errors: &mut Vec<ConfigError>) {
 /// Whether `path` is `folder` or lies in it, by its name alone.
 fn is_below(path: &str, folder: &str) -> bool {
     let parts = |path: &str| {
+        let path = in_store(path).map_or_else(|| path.to_owned(), |(root, key)| format!("{root}/{key}"));
         path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>()
     };
     parts(path).starts_with(&parts(folder))

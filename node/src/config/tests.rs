@@ -101,6 +101,26 @@ connections:
 }
 
 #[test]
+fn a_metastore_that_wants_kerberos_and_a_target_below_its_roots_are_refused_by_name() {
+    let text = |more: &str| {
+        format!(
+            "node: {{ dataDir: /d }}
+connections:
+  hive: {{ kind: hive-metastore, uris: [\"thrift://ms:9083\"], allowedRoots: [/srv/hive]{more} }}
+  lake: {{ kind: iceberg, catalogFile: /srv/lake/c.db, warehouse: /srv/lake }}"
+        )
+    };
+    assert!(parse(&text(""), 1, &lookup).is_ok());
+    let kerberos = errors(&text(", authentication: kerberos"));
+    assert_eq!(kerberos.len(), 1, "{kerberos:?}");
+    assert!(kerberos[0].starts_with("connections.hive.authentication: Kerberos is not supported"), "{kerberos:?}");
+    let below = errors(&text("").replace("[/srv/hive]", "[/srv/hive, /srv, hive]"));
+    assert_eq!(below.len(), 3, "{below:?}");
+    assert!(below.iter().any(|error| error.starts_with("connections.hive.allowedRoots[2]: ")), "{below:?}");
+    assert!(below.iter().any(|error| error.starts_with("connections.lake.warehouse: ")), "{below:?}");
+}
+
+#[test]
 fn a_reference_that_leads_nowhere_is_named_and_its_place_too() {
     let errors = errors("node: { dataDir: \"${env:NOWHERE}\" }\ntokens: [{ name: a, sha256: \"${vault:x}\" }]");
     assert!(errors[0].starts_with("node.dataDir: it is not there"), "{errors:?}");
@@ -122,4 +142,14 @@ fn the_invariants_that_a_node_checks_are_read() {
     assert_eq!(with("entries").unwrap().checks, Checks::Entries);
     assert_eq!(with("off").unwrap().checks, Checks::Off);
     assert!(with("often").unwrap_err()[0].to_string().starts_with("checks.invariants:"));
+}
+
+#[test]
+fn files_are_decoded_in_processes_of_their_own_unless_configured() {
+    let with =
+        |isolation: &str| parse(&format!("node: {{ dataDir: /d }}\nengine: {{ isolation: {isolation} }}"), 1, &lookup);
+    assert_eq!(parse("node: { dataDir: /d }", 1, &lookup).unwrap().engine.isolation, Isolation::Process);
+    assert_eq!(with("process").unwrap().engine.isolation, Isolation::Process);
+    assert_eq!(with("none").unwrap().engine.isolation, Isolation::None);
+    assert!(with("container").unwrap_err()[0].to_string().starts_with("engine.isolation:"));
 }

@@ -9,7 +9,7 @@ use skein_protocol::data_plane::{
 use skein_protocol::evidence::RuleCheck;
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{Attempt, Epoch};
-use skein_protocol::inspection::{DescribedBy, Inspection, SourceFile, SourceFormat, TargetState};
+use skein_protocol::inspection::{DescribedBy, Documentation, Inspection, SourceFile, SourceFormat, TargetState};
 use skein_protocol::machine::source;
 use skein_protocol::plan::Plan;
 use skein_protocol::problem::Code;
@@ -37,6 +37,7 @@ pub(super) fn inspect(inner: &Inner, request: InspectRequest) -> Result<Inspecti
         format: Some(SourceFormat::Parquet),
         columns: cells::columns(source.is_partitioned()),
         files: list(inner, &dataset),
+        documentation: Documentation::default(),
         problems: Vec::new(),
         notes: Vec::new(),
         target: TargetState {

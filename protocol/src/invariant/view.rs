@@ -169,7 +169,7 @@ impl BatchGlimpse {
     fn of(batch: &BatchState) -> Self {
         Self {
             running: batch.running,
-            runner: batch.runner,
+            runner: batch.running.and(batch.runner),
             done: batch.done,
             failures: batch.failures,
             deaths: batch.deaths.clone(),

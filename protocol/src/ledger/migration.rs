@@ -110,7 +110,7 @@ impl std::fmt::Display for Phase {
 pub struct BatchState {
     /// The open hand-out.
     pub running: Option<Attempt>,
-    /// The node that runs it.
+    /// The node that runs it, or that ran it to its end.
     pub runner: Option<NodeId>,
     /// Blob and totals, once it is done.
     pub done: Option<(Hash256, BatchTotals)>,
@@ -127,8 +127,10 @@ pub struct BatchState {
 impl BatchState {
     /// Ends the open hand-out; its number, if there was one.
     pub(super) fn close(&mut self) -> Option<Attempt> {
-        self.runner = None;
-        self.running.take()
+        let running = self.running.take();
+        // Who has done it stays known.
+        self.runner = self.runner.filter(|_| running.is_none());
+        running
     }
 }
 

@@ -170,9 +170,13 @@ pub fn validated(
     }
 }
 
-/// The entry for other work that failed.
+/// The entry for other work that failed. A source that is not what was planned pauses the migration, whether that is seen by
+/// its files or told by who knows of the table.
 #[must_use]
 pub fn work_failed(fence: Fence, work: Work, failure: &Failure, failures: u32, now: u64, random: u64) -> Entry {
+    if work == Work::Validate && failure.code() == Code::SourceChanged {
+        return Entry::Differs { fence, batch: None, problem: failure.problem.clone(), evidence: None };
+    }
     Entry::WorkFailed {
         fence,
         work,
@@ -186,11 +190,25 @@ pub fn work_failed(fence: Fence, work: Work, failure: &Failure, failures: u32, n
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{Epoch, Generation, MigrationId, PolicyName, Run};
 
     #[test]
     fn the_wait_grows_with_the_failures_and_stays_bounded() {
         assert!(backoff_millis(0, u64::MAX) < 2000);
         assert_eq!(backoff_millis(0, 1999), 1999);
         assert!((0..200).all(|failures| backoff_millis(failures, u64::MAX - 7) < MAX_BACKOFF_MILLIS));
+    }
+
+    #[test]
+    fn a_table_that_is_not_what_was_planned_pauses_its_migration_at_validation_alone() {
+        let migration = MigrationId::derive(&PolicyName::from("p"), Generation(1), &"m.t".parse().unwrap());
+        let fence = Fence { migration, run: Run(1), epoch: Epoch(1) };
+        let failed = |work, code| {
+            let failure = Failure::permanent(Problem::new(code, "it", "is", "so"));
+            matches!(work_failed(fence, work, &failure, 0, 0, 0), Entry::Differs { batch: None, .. })
+        };
+        assert!(failed(Work::Validate, Code::SourceChanged));
+        assert!(!failed(Work::Validate, Code::Io));
+        assert!(!failed(Work::Prepare, Code::SourceChanged));
     }
 }

@@ -36,7 +36,7 @@ impl Columns {
         let mut columns = Self::default();
         columns.check_names(policy, inspection);
         for source in &inspection.columns {
-            columns.carry_over(policy, source);
+            columns.carry_over(policy, source, inspection.documentation.columns.get(&source.name));
         }
         columns.add(policy, inspection);
         columns.check_unique();
@@ -63,7 +63,7 @@ impl Columns {
         }
     }
 
-    fn carry_over(&mut self, policy: &Policy, source: &SourceColumn) {
+    fn carry_over(&mut self, policy: &Policy, source: &SourceColumn, doc: Option<&String>) {
         let schema = &policy.spec.schema;
         if schema.drop.iter().any(|rule| same_name(&rule.column, &source.name)) {
             self.notes.push(format!("column {} is dropped: its values are not in the target", source.name));
@@ -103,7 +103,7 @@ impl Columns {
             }
         };
         let origin = Origin::Source { column: source.name.clone() };
-        self.target.push(TargetColumn { name, data_type, doc: None, origin, conversion });
+        self.target.push(TargetColumn { name, data_type, doc: doc.cloned(), origin, conversion });
     }
 
     fn add(&mut self, policy: &Policy, inspection: &Inspection) {

@@ -11,8 +11,10 @@ mod stages;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use crate::ids::{Generation, MigrationId, TableName};
-use crate::inspection::{DescribedBy, Inspection};
+use crate::inspection::{DescribedBy, Documentation, Inspection};
 use crate::plan::{
     Conversion, Origin, PLAN_FORMAT, Plan, PlanSource, PlanTarget, Planned, PlannedChecks, Refusal, SqlCheck, Strategy,
     StrategyKind,
@@ -135,6 +137,7 @@ pub fn plan(
             partitioning: columns.partitioning,
             zstd_level: ZSTD_LEVEL,
             file_bytes: FILE_BYTES,
+            properties: properties(&inspection.documentation),
         },
         strategy: strategy.clone(),
         rules: rules.rules,
@@ -148,6 +151,13 @@ pub fn plan(
     };
     plan.script = script::render(&plan);
     Planned::Ready(Box::new(plan))
+}
+
+/// The names are those under which Spark and Trino show them.
+fn properties(documentation: &Documentation) -> BTreeMap<String, String> {
+    let owner = documentation.owner.iter().map(|owner| ("owner".to_owned(), owner.clone()));
+    let comment = documentation.comment.iter().map(|comment| ("comment".to_owned(), comment.clone()));
+    owner.chain(comment).collect()
 }
 
 fn strategy(policy: &Policy, columns: &Columns, has_rules: bool) -> Result<Strategy, Problem> {

@@ -82,6 +82,10 @@ pub fn readers(connection: &IcebergTarget, target: &TableName, metadata_location
             let uri = "type=\"sql\", uri=os.environ[\"ICEBERG_DATABASE\"]";
             (connection.catalog_name.as_str(), format!("{uri}, warehouse={}", python(&warehouse)))
         }
+        Some(IcebergCatalog::Hive(hive)) => {
+            let uri = format!("type=\"hive\", uri={}", python(&hive.uris.join(",")));
+            (connection.catalog_name.as_str(), format!("{uri}, warehouse={}", python(&warehouse)))
+        }
         Some(IcebergCatalog::Sqlite(file)) => {
             let uri = format!("type=\"sql\", uri={}", python(&format!("sqlite:///{file}")));
             (connection.catalog_name.as_str(), format!("{uri}, warehouse={}", python(&warehouse)))

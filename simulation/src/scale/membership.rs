@@ -114,7 +114,9 @@ impl Model<'_> {
         let mut hurt = Vec::new();
         for migration in self.state.in_phase(Phase::Execution) {
             for (batch, ..) in migration.running_batches() {
-                let Some(runner) = migration.batch(batch).and_then(|batch| batch.runner) else { continue };
+                let Some(runner) = migration.batch(batch).and_then(|batch| batch.running.and(batch.runner)) else {
+                    continue;
+                };
                 if runner != migration.owner && (dead.contains(&runner) || dead.contains(&migration.owner)) {
                     let (owner, runner) = (index_of(migration.owner), index_of(runner));
                     hurt.push(Hurt { owner, runner, id: migration.id, batch });

@@ -9,7 +9,9 @@ use skein_protocol::data_plane::{BatchResult, StagedFile, StagedKind, StagedTabl
 use skein_protocol::evidence::{BatchEvidence, ColumnEvidence, Removed, RowSum, Sum128};
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::{BatchId, MigrationId, TableName, TableUuid};
-use skein_protocol::inspection::{DescribedBy, Inspection, SourceColumn, SourceFile, SourceFormat, TargetState};
+use skein_protocol::inspection::{
+    DescribedBy, Documentation, Inspection, SourceColumn, SourceFile, SourceFormat, TargetState,
+};
 use skein_protocol::ledger::Migration;
 use skein_protocol::ledger::entry::AppliedPolicy;
 use skein_protocol::plan::{Plan, Planned, StageKind};
@@ -188,6 +190,7 @@ impl Warehouse {
                 column("dt", DataType::String, true),
             ],
             files: (0..self.partitions(number)).map(file).collect(),
+            documentation: Documentation::default(),
             problems: Vec::new(),
             notes: Vec::new(),
             target: TargetState {

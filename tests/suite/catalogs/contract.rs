@@ -108,8 +108,8 @@ pub(crate) fn only_files_that_nothing_refers_to_are_collected(place: &Place) {
 }
 
 pub(crate) fn a_step_whose_answer_is_lost_is_neither_done_nor_undone(mut place: Place) {
-    // What ends a registration in the one protocol and in the other.
-    let cut = Cut::of(&place.catalog_listens(), &["/register", "COMMIT"]);
+    // What ends a registration in each of the protocols.
+    let cut = Cut::of(&place.catalog_listens(), &["/register", "COMMIT", "create_table"]);
     place.catalog_through(&cut.address);
     let lake = Lake::of(&place);
     let (table, _) = lake.staged(1);

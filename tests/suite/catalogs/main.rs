@@ -7,6 +7,7 @@ mod cut;
 mod lake;
 mod place;
 mod process;
+mod sources;
 
 use place::Place;
 
@@ -58,8 +59,8 @@ macro_rules! remote_pairs {
     };
 }
 
-pairs!(sqlite_on_disk, postgres_on_disk, rest_on_s3, sqlite_on_s3, postgres_on_s3);
-remote_pairs!(postgres_on_disk, rest_on_s3);
+pairs!(sqlite_on_disk, postgres_on_disk, hive_on_disk, rest_on_s3, sqlite_on_s3, postgres_on_s3);
+remote_pairs!(postgres_on_disk, hive_on_disk, rest_on_s3);
 
 #[test]
 fn a_table_whose_answers_to_uploads_are_lost_is_written_once() {

@@ -6,16 +6,14 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
-use skein_protocol::connection::{Connection, IcebergTarget, PostgresCatalog, RestCatalog, StorageOptions};
+use skein_protocol::connection::{Connection, IcebergTarget, PostgresCatalog, StorageOptions};
 use skein_protocol::secret::Secret;
-use skein_tests::{Service, World};
+use skein_tests::{Service, Store, World};
 
-static SEAWEEDFS: LazyLock<Service> = LazyLock::new(|| Service::start("seaweedfs"));
+static STORE: LazyLock<Store> = LazyLock::new(Store::start);
 static POSTGRES: LazyLock<Service> = LazyLock::new(|| Service::start("postgres"));
+static METASTORE: LazyLock<Service> = LazyLock::new(|| Service::start("metastore"));
 static NUMBERS: AtomicU32 = AtomicU32::new(0);
-
-/// The region that S3 wants to be told; SeaweedFS takes any.
-const REGION: &str = "us-east-1";
 
 /// A pair, with a world whose warehouse has the source.
 pub(crate) struct Place {
@@ -42,30 +40,34 @@ impl Place {
         place.on_disk(warehouse).postgres()
     }
 
+    /// A metastore makes the folders of its tables itself, which needs classes for S3 that the one of the tests does not have: on
+    /// disk alone.
+    pub(crate) fn hive_on_disk() -> Self {
+        let place = Self::empty();
+        let warehouse = place.world.lake().display().to_string();
+        let mut place = place.on_disk(warehouse);
+        let uri = METASTORE.text("uri");
+        place.target.hive = serde_json::from_value(json!({ "uris": [uri] })).map(Some).expect("it is a configuration");
+        place.say("type", "hive").say("uri", uri);
+        place
+    }
+
     pub(crate) fn sqlite_on_s3() -> Self {
-        Self::empty().on_s3("s3://plain").sqlite()
+        Self::empty().on_s3().sqlite()
     }
 
     pub(crate) fn postgres_on_s3() -> Self {
-        Self::empty().on_s3("s3://plain").postgres()
+        Self::empty().on_s3().postgres()
     }
 
     pub(crate) fn rest_on_s3() -> Self {
         // A table bucket of this catalog has its databases at the top.
-        let mut place = Self::empty().on_s3("s3://warehouse");
-        let credential = format!("{}:{}", SEAWEEDFS.text("key"), SEAWEEDFS.text("secret"));
-        place.target.warehouse = "s3://warehouse".to_owned();
-        place.target.rest = Some(RestCatalog {
-            uri: SEAWEEDFS.text("rest").to_owned(),
-            warehouse: Some("s3://warehouse".to_owned()),
-            credential: Some(Secret::new(&credential)),
-            token: None,
-            scope: "catalog".to_owned(),
-            oauth2_uri: None,
-            ca_file: None,
-        });
-        place.say("type", "rest").say("uri", SEAWEEDFS.text("rest")).say("credential", &credential);
-        place.say("warehouse", "s3://warehouse");
+        let mut place = Self::empty().on_s3();
+        let Connection::Iceberg(target) = serde_json::from_value(STORE.lake()).expect("it is a connection") else {
+            unreachable!("it is a target")
+        };
+        place.target = target;
+        place.properties = STORE.rest_properties();
         place.owns_store = true;
         place
     }
@@ -86,15 +88,10 @@ impl Place {
         self
     }
 
-    fn on_s3(mut self, bucket: &str) -> Self {
-        let (endpoint, key, secret) = (SEAWEEDFS.text("s3"), SEAWEEDFS.text("key"), SEAWEEDFS.text("secret"));
-        self.target.warehouse = format!("{bucket}/{}", self.database);
-        self.target.storage = storage(endpoint);
-        for (name, value) in
-            [("endpoint", endpoint), ("access-key-id", key), ("secret-access-key", secret), ("region", REGION)]
-        {
-            self.say(&format!("s3.{name}"), value);
-        }
+    fn on_s3(mut self) -> Self {
+        self.target.warehouse = STORE.plain(&self.database);
+        self.target.storage = storage(None);
+        self.properties.extend(STORE.file_properties());
         self
     }
 
@@ -126,24 +123,28 @@ impl Place {
             let (host, port) = address.split_once(':').expect("host and port");
             postgres.url = Secret::new(format!("postgresql://postgres@{host}:{port}/postgres?sslmode=disable"));
         }
+        if let Some(hive) = &mut self.target.hive {
+            hive.uris = vec![format!("thrift://{address}")];
+        }
     }
 
     /// Where the catalog listens: a TCP address or the path of a socket.
     pub(crate) fn catalog_listens(&self) -> String {
-        match &self.target.rest {
-            Some(rest) => rest.uri.trim_start_matches("http://").to_owned(),
-            None => format!("{}/.s.PGSQL.5432", POSTGRES.text("url").rsplit_once("host=").expect("a socket").1),
+        match (&self.target.rest, &self.target.hive) {
+            (Some(rest), _) => rest.uri.trim_start_matches("http://").to_owned(),
+            (_, Some(hive)) => hive.uris[0].trim_start_matches("thrift://").to_owned(),
+            (None, None) => format!("{}/.s.PGSQL.5432", POSTGRES.text("url").rsplit_once("host=").expect("a socket").1),
         }
     }
 
     /// The store is reached through another address.
     pub(crate) fn store_through(&mut self, address: &str) {
-        self.target.storage = storage(&format!("http://{address}"));
+        self.target.storage = storage(Some(address));
     }
 
     /// Where the store listens.
     pub(crate) fn store_listens() -> String {
-        SEAWEEDFS.text("s3").trim_start_matches("http://").to_owned()
+        STORE.listens().to_owned()
     }
 
     /// The table has its source's rows, as two pairs of independent readers find; `more` says what was to be changed.
@@ -184,13 +185,11 @@ impl Place {
     }
 }
 
-fn storage(endpoint: &str) -> StorageOptions {
-    let options = [
-        ("aws_endpoint", endpoint),
-        ("aws_access_key_id", SEAWEEDFS.text("key")),
-        ("aws_secret_access_key", SEAWEEDFS.text("secret")),
-        ("aws_region", REGION),
-        ("aws_allow_http", "true"),
-    ];
-    options.map(|(name, value)| (name.to_owned(), Secret::new(value))).into()
+fn storage(address: Option<&str>) -> StorageOptions {
+    STORE.options(address).into_iter().map(|(name, value)| (name, Secret::new(value))).collect()
+}
+
+/// The store that all pairs share.
+pub(crate) fn store() -> &'static Store {
+    &STORE
 }

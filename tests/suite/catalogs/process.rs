@@ -37,6 +37,11 @@ fn a_table_is_migrated_taken_back_and_migrated_again_in_a_rest_catalog_on_s3() {
 }
 
 #[test]
+fn a_table_is_migrated_taken_back_and_migrated_again_in_a_hive_metastore() {
+    migrated_taken_back_and_migrated_again(&Place::hive_on_disk());
+}
+
+#[test]
 fn a_table_is_migrated_taken_back_and_migrated_again_in_postgres_on_s3() {
     migrated_taken_back_and_migrated_again(&Place::postgres_on_s3());
 }

@@ -10,6 +10,8 @@ use skein_tests::{Program, until};
 use crate::support::{Client, Fleet, Lake, Options, Random, Scratch, number, policy};
 
 const NODES: usize = 5;
+/// Nodes that share nothing but a store.
+const NODES_ON_A_STORE: usize = 3;
 /// Datasets of the policy that is submitted in the moment of a kill.
 const LATE_DATASETS: u32 = 3;
 
@@ -52,18 +54,27 @@ impl fmt::Display for Round {
 
 #[test]
 fn five_nodes_lose_nothing_and_double_nothing_while_one_after_another_is_killed() {
-    let (rounds, datasets) = (number("SKEIN_FLEET_ROUNDS", 5), number("SKEIN_FLEET_DATASETS", 60));
     let scratch = Scratch::new("kills");
-    let lake = Lake::new(scratch.path());
-    let mut fleet = Fleet::start(scratch.path(), NODES, Options::new(Program::Node, 1, lake.connections()));
+    rounds(&scratch, &Lake::new(scratch.path()), NODES, number("SKEIN_FLEET_DATASETS", 60));
+}
+
+#[test]
+fn three_nodes_that_share_nothing_but_an_object_store_and_a_rest_catalog_lose_and_double_nothing() {
+    let scratch = Scratch::new("store");
+    rounds(&scratch, &Lake::in_store(scratch.path()), NODES_ON_A_STORE, number("SKEIN_FLEET_DATASETS", 30));
+}
+
+fn rounds(scratch: &Scratch, lake: &Lake, nodes: usize, datasets: u32) {
+    let rounds = number("SKEIN_FLEET_ROUNDS", 5);
+    let mut fleet = Fleet::start(scratch.path(), nodes, Options::new(Program::Node, 1, lake.connections()));
     let mut table = format!(
-        "{rounds} rounds of {datasets} datasets on {NODES} nodes; every round one is killed with SIGKILL and started again; all committed once, \
+        "{rounds} rounds of {datasets} datasets on {nodes} nodes; every round one is killed with SIGKILL and started again; all committed once, \
          rows verified by two independent readers, no acknowledged submit lost.\n\n\
          | round | killed | committed by then | it owned | session over after ms | all adopted after ms | round ms |\n\
          |---|---|---|---|---|---|---|\n"
     );
     for number in 1..=rounds {
-        let round = round(&mut fleet, &lake, number, datasets);
+        let round = round(&mut fleet, lake, number, datasets);
         println!("{round}");
         table.push_str(&format!("{round}\n"));
     }
@@ -77,10 +88,11 @@ fn five_nodes_lose_nothing_and_double_nothing_while_one_after_another_is_killed(
 fn round(fleet: &mut Fleet, lake: &Lake, number: u32, datasets: u32) -> Round {
     let mut random = Random::new(u64::from(number));
     let (name, late) = (format!("round-{number}"), format!("late-{number}"));
+    let nodes = fleet.nodes.len();
     let mut tables = lake.write(&format!("round_{number}"), datasets);
     tables.extend(lake.write(&format!("late_{number}"), LATE_DATASETS));
     let began = Instant::now();
-    let client = fleet.client().preferring(usize::try_from(random.below(NODES as u64)).expect("it is small"));
+    let client = fleet.client().preferring(usize::try_from(random.below(nodes as u64)).expect("it is small"));
     let answer = client.apply(&policy(&name, &format!("round_{number}.*")), &name);
     assert_eq!(answer["created"].as_u64(), Some(u64::from(datasets)), "{answer}");
     let victim = [Victim::Anyone, Victim::Leader, Victim::Publisher][number as usize % 3];
@@ -102,7 +114,7 @@ fn round(fleet: &mut Fleet, lake: &Lake, number: u32, datasets: u32) -> Round {
     });
     let adopted = killed.elapsed().as_millis();
     fleet.nodes[place].restart();
-    fleet.active(NODES);
+    fleet.active(nodes);
 
     let client = fleet.client();
     client.committed(&name, u64::from(datasets));
@@ -129,7 +141,7 @@ fn choose(
     let wanted = random.below(datasets * 3 / 4);
     until("enough is committed", || (client.count(policy, "committed") >= wanted).then_some(()));
     let leader = fleet.leader();
-    let others: Vec<usize> = (0..NODES).filter(|place| *place != leader).collect();
+    let others: Vec<usize> = (0..fleet.nodes.len()).filter(|place| *place != leader).collect();
     let place = match victim {
         Victim::Leader => leader,
         Victim::Anyone => random.of(&others),

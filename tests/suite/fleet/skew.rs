@@ -1,8 +1,10 @@
 //! Work of very unequal sizes, all of it submitted to one node.
 
+use std::collections::BTreeMap;
+
 use skein_tests::Program;
 
-use crate::support::{Fleet, Group, Options, PacedWorld, Scratch, policy};
+use crate::support::{Fleet, Group, Lake, Options, PacedWorld, Scratch, policy};
 
 const NODES: usize = 5;
 /// Seconds of all work.
@@ -72,4 +74,39 @@ fn groups() -> Vec<Group> {
         groups.push(Group::new(&format!("rank{rank:02}"), 1, batches as u32, seconds / batches));
     }
     groups
+}
+
+/// Files of the large table; more than its batches.
+const LARGE_FILES: u64 = 24;
+/// Rows of each: about 25 MB.
+const LARGE_ROWS: u64 = 600_000;
+
+#[test]
+fn one_large_table_without_partitions_is_deduplicated_on_a_key_by_all_of_three_nodes() {
+    let scratch = Scratch::new("keys");
+    let lake = Lake::new(scratch.path());
+    let fleet = Fleet::start(scratch.path(), 3, Options::new(Program::Node, 1, lake.connections()));
+    let table = lake.write_large("large", LARGE_FILES, LARGE_ROWS);
+    let keep =
+        "  clean: [{ keepOne: { key: [id], orderBy: [{ column: version, direction: desc }, { column: row }] } }]\n";
+    let client = fleet.client();
+    client.apply(&format!("{}{keep}", policy("large", &table)), "large");
+    client.committed("large", 1);
+
+    let page = client.read("/v1/migrations?policy=large&limit=1");
+    let migration = client.migration(page["items"][0]["id"].as_str().expect("it is listed"));
+    let (mut by_node, mut stages) = (BTreeMap::<u64, usize>::new(), BTreeMap::<String, usize>::new());
+    for batch in migration["batches"].as_array().expect("a list") {
+        *by_node.entry(batch["node"].as_u64().expect("it was done by somebody")).or_default() += 1;
+        let stage = batch["id"].as_str().and_then(|id| id.split_once('.')).expect("stage.batch").0;
+        *stages.entry(stage.to_owned()).or_default() += 1;
+    }
+    println!("batches by node {by_node:?}, by stage {stages:?}");
+    assert_eq!(stages.len(), 3, "identify, resolve, write: {stages:?}");
+    assert_eq!(by_node.len(), 3, "every node did some: {by_node:?}");
+    let (all, least) = (by_node.values().sum::<usize>(), by_node.values().min().copied().unwrap_or_default());
+    assert!(least * 3 * 2 >= all, "none did less than half of its share: {by_node:?}");
+    let kept = "SELECT * FROM source QUALIFY row_number() OVER (PARTITION BY id ORDER BY version DESC, row) = 1";
+    lake.agrees_with(&[table], &["--sql", kept]);
+    fleet.assert_agreement();
 }

@@ -117,13 +117,13 @@ fn a_name_is_never_written_twice() {
 }
 
 #[test]
-fn a_range_that_does_not_fit_into_memory_is_refused() {
+fn memory_for_less_than_one_row_is_refused() {
     let warehouse = Warehouse::new();
     warehouse.add("part-0", &rows());
     let plan = Arc::new(staged(warehouse.plan("  clean: [{ keepOne: { key: [n], orderBy: [{ column: text }] } }]"), 1));
     let prior = Arc::new(warehouse.batch(&plan, FIRST, &Arc::default()).unwrap().files);
     let mut request = request(&plan, BatchId { stage: StageNo(1), batch: BatchNo(0) }, &prior);
-    request.memory_bytes = 1000;
+    request.memory_bytes = 100;
     let failure = warehouse.with_cancel(&request, &Cancel::default(), run_batch).unwrap_err();
     assert_eq!((failure.code(), failure.class), (Code::MemoryExceeded, Class::Permanent));
 }

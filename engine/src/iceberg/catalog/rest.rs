@@ -8,8 +8,7 @@
 //! then register. Between these requests the name is free for a moment; whoever takes it then is seen by the next look.
 //! A table is removed without its files (`purgeRequested=false`).
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 use skein_protocol::connection::RestCatalog as Config;
@@ -19,7 +18,7 @@ use skein_protocol::data_plane::{
 use skein_protocol::ids::TableName;
 
 use self::client::{Answer, Client, Effect};
-use super::Catalog;
+use super::{Catalog, Known};
 use crate::files::Files;
 use crate::iceberg::head;
 use crate::io_runtime::IoRuntime;
@@ -34,7 +33,7 @@ pub(super) struct RestCatalog {
     files: Files,
     client: Client,
     /// Namespaces that are known to exist.
-    namespaces: Mutex<BTreeSet<String>>,
+    namespaces: Mutex<Known>,
 }
 
 /// What is read of the answer to loading a table.
@@ -72,10 +71,7 @@ impl RestCatalog {
     fn make_namespace(&self, namespace: &str) -> Result<(), Failure> {
         let body = serde_json::json!({"namespace": [namespace], "properties": {}});
         match self.client.post(&["namespaces"], &body, Effect::Repeatable)? {
-            Answer::Ok(_) | Answer::Conflict => {
-                self.namespaces.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.to_owned());
-                Ok(())
-            }
+            Answer::Ok(_) | Answer::Conflict => Ok(()),
             Answer::NotFound(why) => Err(self.client.refused(&why)),
         }
     }
@@ -108,8 +104,7 @@ impl Catalog for RestCatalog {
     }
 
     fn prepare(&self, name: &TableName) -> Result<(), Failure> {
-        let known = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner).contains(&name.database);
-        if known { Ok(()) } else { self.make_namespace(&name.database) }
+        Known::once(&self.namespaces, &name.database, || self.make_namespace(&name.database))
     }
 
     fn register(&self, request: &RegisterRequest) -> Result<Registered, Failure> {

@@ -3,9 +3,7 @@
 //! In: a file, described columns, their values in files that lack them. Out: record batches of the described types.
 //! Not here: partition columns and checks for changed files (`read`).
 
-use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::error::ArrowError;
@@ -20,6 +18,7 @@ use super::super::tails::{Shapes, Tail};
 use super::super::watched::Watched;
 use super::blocks::{PlainBlocks, rows};
 use super::header::Header;
+use crate::files;
 
 impl From<ArrowError> for DecodeFailure {
     fn from(error: ArrowError) -> Self {
@@ -28,9 +27,9 @@ impl From<ArrowError> for DecodeFailure {
     }
 }
 
-/// What the file at `path` tells.
-pub(in crate::source) fn tail(path: &Path, shapes: &mut Shapes) -> Result<Tail, DecodeFailure> {
-    let opened = Opened::open(File::open(path)?, 1)?;
+/// What a file tells.
+pub(in crate::source) fn tail(file: files::Opened, shapes: &mut Shapes) -> Result<Tail, DecodeFailure> {
+    let opened = Opened::open(file, 1)?;
     Ok(Tail {
         rows: opened.rows,
         row_groups: Vec::new(),
@@ -49,8 +48,8 @@ struct Opened {
 
 impl Opened {
     /// Opens `file`, counts its rows, and lets the decoder see its schema.
-    fn open(file: File, batch_rows: usize) -> Result<Self, DecodeFailure> {
-        let watched = Watched::new(file)?;
+    fn open(file: files::Opened, batch_rows: usize) -> Result<Self, DecodeFailure> {
+        let watched = Watched::new(file);
         let opened = Self::look_at(&watched, batch_rows);
         opened.map_err(|failure| watched.take_failure().map_or(failure, DecodeFailure::Io))
     }
@@ -80,7 +79,7 @@ pub(in crate::source) struct AvroReader {
 impl AvroReader {
     /// A reader of `columns` of `file`.
     pub(in crate::source) fn open(
-        file: File,
+        file: files::Opened,
         columns: &[SourceColumn],
         format: &AvroFormat,
         batch_rows: usize,

@@ -2,7 +2,6 @@
 //!
 //! In: text files, their format, described columns. Out: [`Sample`].
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use skein_protocol::problem::Problem;
 use skein_protocol::types::DataType;
 
 use super::super::location::unreadable;
+use super::super::places::Places;
 use super::super::text::{self, CsvFields, Lines, split};
 use super::plausible::{Strictness, fits};
 
@@ -74,6 +74,7 @@ pub(in crate::source) struct Sample {
 impl Sample {
     /// Looks at rows of the files at `paths`.
     pub(in crate::source) fn take(
+        places: &Places,
         paths: &[&Path],
         columns: &[(String, DataType)],
         cut: &Cut<'_>,
@@ -91,7 +92,7 @@ impl Sample {
         sample.written = vec![all; columns.len()];
         let step = paths.len().div_ceil(MAX_FILES).max(1);
         for path in paths.iter().step_by(step) {
-            sample.look_at(path, columns.len(), cut)?;
+            sample.look_at(places, path, columns.len(), cut)?;
         }
         Ok(sample)
     }
@@ -106,8 +107,8 @@ impl Sample {
         self.written[field][self.type_of[column]]
     }
 
-    fn look_at(&mut self, path: &Path, columns: usize, cut: &Cut<'_>) -> Result<(), Problem> {
-        let text = File::open(path).and_then(|file| text::open(file, &path.to_string_lossy())).and_then(|stream| {
+    fn look_at(&mut self, places: &Places, path: &Path, columns: usize, cut: &Cut<'_>) -> Result<(), Problem> {
+        let text = places.open(path).and_then(|file| text::open(&file, &path.to_string_lossy())).and_then(|stream| {
             let mut start = Vec::new();
             stream.take(MAX_FILE_BYTES).read_to_end(&mut start)?;
             Ok(start)

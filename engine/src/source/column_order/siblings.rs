@@ -2,7 +2,6 @@
 //!
 //! In: the description, the table's columns. Out: [`Hint`]s, exact ones only if there are any.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use skein_protocol::ids::TableName;
@@ -11,8 +10,10 @@ use skein_protocol::types::DataType;
 use super::super::description::{DescribedColumn, Description, TableDescription};
 use super::super::format::{self, Format};
 use super::super::location::{Roots, path_of};
+use super::super::places::Places;
 use super::super::tails::{Tail, tails};
 use super::{Hint, Sample};
+use crate::worker::Telling;
 
 /// Most tables whose files are looked at.
 const MAX_SIBLINGS: usize = 64;
@@ -79,10 +80,13 @@ fn names_in_order(table: &TableDescription, description_folder: &Path, roots: &R
     let Some(located) = located.filter(|located| located.exists) else { return Vec::new() };
     // Columns that were added later are in the last partition's files, if anywhere.
     let files: Vec<PathBuf> =
-        [a_file(&located.path, true, 0), a_file(&located.path, false, 0)].into_iter().flatten().collect();
+        [a_file(roots.places(), &located.path, true, 0), a_file(roots.places(), &located.path, false, 0)]
+            .into_iter()
+            .flatten()
+            .collect();
     let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
     let names = |tail: Tail| tail.schema.fields.iter().map(|field| field.name().clone()).collect();
-    tails(format, &paths).into_iter().flatten().map(names).collect()
+    tails(roots.places(), format, &paths, &Telling::default()).into_iter().flatten().map(names).collect()
 }
 
 /// The types that tables of the same database give to columns of these names, each set of types once.
@@ -114,25 +118,21 @@ pub(in crate::source) fn borrowed_types(
 }
 
 /// The first data file, by names, or the last.
-fn a_file(folder: &Path, last: bool, depth: usize) -> Option<PathBuf> {
+fn a_file(places: &Places, folder: &Path, last: bool, depth: usize) -> Option<PathBuf> {
     if depth > MAX_DEPTH {
         return None;
     }
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    entries.retain(|path| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| !name.starts_with(['.', '_']))
-    });
-    entries.sort_unstable();
+    let mut entries = places.entries(folder).ok()?;
+    // Links are not followed here: a hint is not worth leaving the table's folder.
+    entries.retain(|entry| !entry.link && entry.name.to_str().is_some_and(|name| !name.starts_with(['.', '_'])));
     if last {
         entries.reverse();
     }
-    entries.into_iter().find_map(|path| {
-        // Links are not followed here: a hint is not worth leaving the table's folder.
-        let metadata = path.symlink_metadata().ok()?;
-        if metadata.is_dir() {
-            a_file(&path, last, depth + 1)
+    entries.into_iter().find_map(|entry| {
+        if entry.folder {
+            a_file(places, &entry.path, last, depth + 1)
         } else {
-            (metadata.is_file() && metadata.len() > 0).then_some(path)
+            (places.identity(&entry.path).ok()?.bytes > 0).then_some(entry.path)
         }
     })
 }

@@ -8,6 +8,7 @@ use skein_protocol::inspection::TextFormat;
 
 use super::super::description;
 use super::super::location::Roots;
+use super::super::places::Places;
 use super::*;
 
 fn columns(text: &str) -> Vec<(String, DataType)> {
@@ -26,7 +27,7 @@ fn sample_in(columns: &[(String, DataType)], text: &str, format: &TextFormat) ->
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("f");
     std::fs::write(&path, text).unwrap();
-    Sample::take(&[&path], columns, &Cut::Delimited(format)).unwrap()
+    Sample::take(&Places::local(), &[&path], columns, &Cut::Delimited(format)).unwrap()
 }
 
 fn names<'a>(columns: &'a [(String, DataType)], found: &Found) -> Vec<&'a str> {
@@ -91,7 +92,7 @@ fn a_header_line_is_a_hint() {
     let format = TextFormat { separators: vec![b','], skip_header_lines: 1, ..TextFormat::default() };
     let sample = sample_in(&columns, "B, A\n1,2\n", &format);
     let empty = description::Description::default();
-    let roots = Roots::of(&HiveFiles::at("/".to_owned()));
+    let roots = Roots::of(&HiveFiles::at("/".to_owned()), &Places::local());
     let hints = hints(&TableName::new("d", "t"), &columns, &sample, &empty, Path::new("/"), &roots);
     assert_eq!(names(&columns, &choose(&columns, &sample, &hints).unwrap()), ["b", "a"]);
 }
@@ -100,7 +101,7 @@ fn a_header_line_is_a_hint() {
 fn tables_with_the_same_columns_in_a_known_order_are_hints() {
     let columns = columns("a int|b int");
     let sample = sample(&columns, "1,2\n");
-    let roots = Roots::of(&HiveFiles::at("/".to_owned()));
+    let roots = Roots::of(&HiveFiles::at("/".to_owned()), &Places::local());
     let hints_of = |tables: &str| {
         let description =
             description::parse(format!(r#"{{"database": "d", "tables": {{{tables}}}}}"#).as_bytes()).unwrap();

@@ -3,7 +3,6 @@
 //! In: a file, described columns, stripes. Out: record batches of the described types.
 //! Not here: partition columns and checks for changed files (`read`).
 
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -17,6 +16,7 @@ use super::super::decoding::{DecodeFailure, guarded};
 use super::super::watched::Watched;
 use super::tail::{StripeRows, open};
 use super::timestamps::{decoded, settled};
+use crate::files::Opened;
 
 /// Reads batches of an ORC file.
 pub(in crate::source) struct OrcReader {
@@ -31,12 +31,12 @@ pub(in crate::source) struct OrcReader {
 impl OrcReader {
     /// A reader of `columns` in `stripes` (first and number; all by default) of `file`.
     pub(in crate::source) fn open(
-        file: File,
+        file: Opened,
         columns: &[SourceColumn],
         stripes: Option<(u32, u32)>,
         batch_rows: usize,
     ) -> Result<Self, DecodeFailure> {
-        let watched = Watched::new(file)?;
+        let watched = Watched::new(file);
         let opened = open(watched.clone())?;
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let file_schema = opened.schema.named_by_position(&names);

@@ -6,8 +6,6 @@
 //! would use up the stack.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::path::Path;
 
 use arrow::datatypes::Fields as ArrowFields;
 use orc_rust::error::OrcError;
@@ -21,6 +19,7 @@ use super::super::tails::{Shapes, Tail};
 use super::super::watched::Watched;
 use super::blocks::{Codec, unpacked};
 use super::message::{Field, Fields, number};
+use crate::files;
 
 /// Longest footer, unpacked: 10,000 columns with their statistics in 10,000 stripes are less.
 const MAX_FOOTER_BYTES: usize = 64 << 20;
@@ -43,9 +42,9 @@ impl From<OrcError> for DecodeFailure {
     }
 }
 
-/// What the end of the file at `path` tells.
-pub(in crate::source) fn tail(path: &Path, shapes: &mut Shapes) -> Result<Tail, DecodeFailure> {
-    let opened = open(Watched::new(File::open(path)?)?)?;
+/// What the end of a file tells.
+pub(in crate::source) fn tail(file: files::Opened, shapes: &mut Shapes) -> Result<Tail, DecodeFailure> {
+    let opened = open(Watched::new(file))?;
     Ok(Tail::of_groups(
         opened.stripes.iter().map(|stripe| stripe.rows).collect(),
         shapes.shared(opened.schema),

@@ -2,9 +2,7 @@
 //!
 //! In: paths. Out: [`Tail`]s. Holds nothing of the files' data.
 
-use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use parquet::errors::ParquetError;
@@ -17,6 +15,7 @@ use super::super::calendar::WriterCalendar;
 use super::super::decoding::{DecodeFailure, guarded};
 use super::super::file_schema::FileSchema;
 use super::super::tails::{MAX_SHARED_SCHEMAS, Tail};
+use crate::files::Opened;
 
 impl From<ParquetError> for DecodeFailure {
     fn from(error: ParquetError) -> Self {
@@ -48,9 +47,8 @@ impl Shapes {
     }
 }
 
-/// What the footer of the file at `path` tells.
-pub(in crate::source) fn tail(path: &Path, shapes: &mut Shapes) -> Result<Tail, DecodeFailure> {
-    let file = File::open(path)?;
+/// What a file's footer tells.
+pub(in crate::source) fn tail(file: Opened, shapes: &mut Shapes) -> Result<Tail, DecodeFailure> {
     let metadata = guarded(|| load(&file, ParquetStatisticsPolicy::SkipAll))?;
     let groups = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()));
     let row_groups: Vec<u64> = groups
@@ -62,7 +60,7 @@ pub(in crate::source) fn tail(path: &Path, shapes: &mut Shapes) -> Result<Tail, 
 }
 
 /// A file's metadata. Columns' statistics are left out where nobody looks at them.
-pub(super) fn load(file: &File, statistics: ParquetStatisticsPolicy) -> Result<Arc<ParquetMetaData>, ParquetError> {
+pub(super) fn load(file: &Opened, statistics: ParquetStatisticsPolicy) -> Result<Arc<ParquetMetaData>, ParquetError> {
     let options = ParquetMetaDataOptions::new()
         .with_column_stats_policy(statistics.clone())
         .with_size_stats_policy(statistics.clone())

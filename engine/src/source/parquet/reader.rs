@@ -3,7 +3,6 @@
 //! In: a file, described columns, row groups. Out: record batches of the described types.
 //! Not here: partition columns and checks for changed files (`read`).
 
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -18,6 +17,7 @@ use super::super::decoding::{DecodeFailure, guarded};
 use super::super::file_schema::FileSchema;
 use super::super::watched::Watched;
 use super::footer::load;
+use crate::files::Opened;
 
 /// Reads batches of a Parquet file.
 pub(in crate::source) struct ParquetReader {
@@ -30,12 +30,12 @@ pub(in crate::source) struct ParquetReader {
 impl ParquetReader {
     /// A reader of `columns` in `row_groups` (first and number; all by default) of `file`.
     pub(in crate::source) fn open(
-        file: File,
+        file: Opened,
         columns: &[SourceColumn],
         row_groups: Option<(u32, u32)>,
         batch_rows: usize,
     ) -> Result<Self, DecodeFailure> {
-        let watched = Watched::new(file)?;
+        let watched = Watched::new(file);
         let metadata = guarded(|| load(watched.file(), ParquetStatisticsPolicy::SkipAll))?;
         let about = metadata.file_metadata();
         let file_schema = guarded(|| FileSchema::of(about.schema_descr()))?;

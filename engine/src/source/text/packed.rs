@@ -3,13 +3,13 @@
 //! In: files. Out: streams of plain bytes. What is damaged is `InvalidData` or `UnexpectedEof`, whatever a codec calls it;
 //! what the system refuses keeps its kind.
 
-use std::fs::File;
 use std::io::{self, BufReader, Cursor, ErrorKind, Read};
 
 use bzip2::read::MultiBzDecoder;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use super::super::format::{Packing, first_bytes, packing};
+use crate::files::Opened;
 
 /// Bytes asked from a packed file at once.
 const PACKED_BYTES: usize = 1 << 18;
@@ -17,11 +17,11 @@ const PACKED_BYTES: usize = 1 << 18;
 const MAX_BLOCK_BYTES: usize = 64 << 20;
 
 /// Opens the text of the file called `path`.
-pub(in crate::source) fn open(mut file: File, path: &str) -> io::Result<Box<dyn Read + Send>> {
-    let first = first_bytes(&mut file)?;
+pub(in crate::source) fn open(file: &Opened, path: &str) -> io::Result<Box<dyn Read + Send>> {
+    let first = first_bytes(file)?;
     let packing = packing(path, &first)
         .map_err(|name| io::Error::new(ErrorKind::InvalidData, format!("it holds {name} and no text")))?;
-    let all = Cursor::new(first).chain(file);
+    let all = file.from(0);
     let Some(packing) = packing else { return Ok(Box::new(all)) };
     let packed = BufReader::with_capacity(PACKED_BYTES, all);
     let plain: Box<dyn Read + Send> = match packing {
@@ -155,9 +155,9 @@ mod tests {
     fn read(bytes: &[u8], name: &str) -> io::Result<Vec<u8>> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        std::io::Seek::rewind(&mut file).unwrap();
+        let file = Opened::local(file).unwrap();
         let mut plain = Vec::new();
-        open(file, name)?.read_to_end(&mut plain)?;
+        open(&file, name)?.read_to_end(&mut plain)?;
         Ok(plain)
     }
 

@@ -8,6 +8,7 @@ use arrow::datatypes::{Decimal128Type, Int32Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::*;
+use crate::files::Opened;
 
 fn columns(types: &[&str]) -> Vec<SourceColumn> {
     let column = |(index, text): (usize, &&str)| SourceColumn {
@@ -150,7 +151,7 @@ fn packed_text_is_unpacked_by_its_first_bytes() {
     encoder.write_all(b"1\n2\n").unwrap();
     encoder.finish().unwrap();
     let mut reader = TextReader::new(
-        open(File::open(&path).unwrap(), "part-0").unwrap(),
+        open(&Opened::local(File::open(&path).unwrap()).unwrap(), "part-0").unwrap(),
         &columns(&["int"]),
         Record::Delimited(csv()),
         0,

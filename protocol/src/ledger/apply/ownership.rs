@@ -187,7 +187,8 @@ fn close_run_by(state: &mut State, stamp: Stamp<'_>, death: &Death) {
         state.change(id, stamp, |migration| {
             let mut lost = 0_u32;
             for batch in migration.stages.iter_mut().flatten() {
-                if let Some(runner) = batch.runner.filter(|runner| death.nodes.contains(runner)) {
+                let open = batch.running.and(batch.runner);
+                if let Some(runner) = open.filter(|runner| death.nodes.contains(runner)) {
                     batch.close();
                     lost += 1;
                     if death.blamed {

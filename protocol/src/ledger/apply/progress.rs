@@ -153,8 +153,9 @@ pub(super) fn batch_done(
             batch.deaths.clear();
         }
         let batch = batch_mut(migration, id);
+        let runner = batch.runner;
         batch.close();
-        batch.done = Some(done);
+        (batch.done, batch.runner) = (Some(done), runner);
         batch.problem = None;
         if migration.open_stage().is_some() {
             return None;

@@ -1,6 +1,7 @@
 //! A fleet: its first node, those that joined, and a client that knows them.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use skein_tests::{Program, until};
@@ -31,12 +32,22 @@ pub(crate) struct Fleet {
     options: Options,
     pub(crate) nodes: Vec<Node>,
     token: String,
+    host: String,
+}
+
+/// An address of this machine that no other fleet of these tests has: a port that a node gave up may be another's at once, and
+/// calls to a node that left would reach a stranger.
+fn own_host() -> String {
+    static FLEETS: AtomicU32 = AtomicU32::new(0);
+    let (process, fleet) = (std::process::id(), FLEETS.fetch_add(1, Ordering::Relaxed) + 1);
+    format!("127.{}.{}.{fleet}", 64 + process / 256 % 128, process % 256)
 }
 
 impl Fleet {
     /// Founds a fleet, lets `nodes - 1` more nodes join, and waits until all have a session.
     pub(crate) fn start(root: &Path, nodes: usize, options: Options) -> Self {
-        let mut fleet = Self { root: root.to_owned(), options, nodes: Vec::new(), token: String::new() };
+        let mut fleet =
+            Self { root: root.to_owned(), options, nodes: Vec::new(), token: String::new(), host: own_host() };
         let founder = Node::start(root, "node-1", &fleet.config(0), None);
         let token = std::fs::read_to_string(founder.token_file()).expect("the token is readable");
         token.trim().clone_into(&mut fleet.token);
@@ -47,7 +58,7 @@ impl Fleet {
 
     pub(crate) fn config(&self, place: usize) -> Config {
         let (host, launcher) =
-            self.options.places.get(place).cloned().unwrap_or_else(|| ("127.0.0.1".to_owned(), Vec::new()));
+            self.options.places.get(place).cloned().unwrap_or_else(|| (self.host.clone(), Vec::new()));
         let Options { program, slots, connections, .. } = &self.options;
         Config { program: *program, slots: *slots, host, launcher, connections: connections.clone() }
     }

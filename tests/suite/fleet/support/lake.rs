@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use skein_tests::Readers;
+use skein_tests::{Readers, Store};
 
-/// The folders of source and target.
+/// Where the legacy tables lie in a store.
+const WAREHOUSE: &str = "fleet/warehouse";
+
+/// Source and target: folders that all nodes see, or a store. Readers compare with the folder of the source in both cases.
 #[derive(Debug)]
 pub(crate) struct Lake {
     root: PathBuf,
     readers: Readers,
+    store: Option<Store>,
 }
 
 impl Lake {
@@ -18,7 +22,12 @@ impl Lake {
         for name in ["legacy/warehouse", "lake", "catalog"] {
             std::fs::create_dir_all(root.join(name)).expect("a folder can be made");
         }
-        Self { root: root.to_owned(), readers: Readers::default() }
+        Self { root: root.to_owned(), readers: Readers::default(), store: None }
+    }
+
+    /// Source and target in an object store with a REST catalog: nodes share nothing else.
+    pub(crate) fn in_store(root: &Path) -> Self {
+        Self { store: Some(Store::start()), ..Self::new(root) }
     }
 
     fn warehouse(&self) -> PathBuf {
@@ -26,11 +35,18 @@ impl Lake {
     }
 
     fn catalog(&self) -> PathBuf {
-        self.root.join("catalog/catalog.db")
+        let Some(store) = &self.store else { return self.root.join("catalog/catalog.db") };
+        let path = self.root.join("catalog/catalog.json");
+        std::fs::write(&path, json!(store.rest_properties()).to_string()).expect("it can be written");
+        path
     }
 
     /// The section `connections` of a node's configuration.
     pub(crate) fn connections(&self) -> String {
+        if let Some(store) = &self.store {
+            let legacy = store.source(&store.plain(WAREHOUSE));
+            return format!("connections: {}\n", json!({ "legacy": legacy, "lake": store.lake() }));
+        }
         format!(
             "connections:\n  legacy:\n    kind: hive-files\n    warehouse: {}\n  lake:\n    kind: iceberg\n    catalogFile: {}\n    warehouse: {}\n",
             self.warehouse().display(),
@@ -54,17 +70,44 @@ impl Lake {
         }
         let (code, text) = self.readers.run("write_parquet.py", &[], &Value::from(files).to_string());
         assert_eq!(code, 0, "{text}");
+        if let Some(store) = &self.store {
+            let folder = format!("{database}.db");
+            store.put(&self.readers, &self.warehouse().join(&folder), &store.plain(&format!("{WAREHOUSE}/{folder}")));
+        }
         (0..tables).map(|table| format!("{database}.t_{table:04}")).collect()
+    }
+
+    /// Writes one table of so many files, whose keys recur in all of them; its name.
+    pub(crate) fn write_large(&self, database: &str, files: u64, rows: u64) -> String {
+        let keys = files * rows / 3;
+        let file = |file: u64| {
+            let (first, end) = (file * rows, (file + 1) * rows);
+            let sql = format!(
+                "SELECT (i * 7919) % {keys} AS id, i % 1000 AS version, md5(i::VARCHAR) AS title, i AS row FROM range({first}, {end}) t(i)"
+            );
+            json!({ "path": self.warehouse().join(format!("{database}.db/large/part-{file}")), "sql": sql })
+        };
+        let files: Vec<Value> = (0..files).map(file).collect();
+        let (code, text) = self.readers.run("write_parquet.py", &[], &Value::from(files).to_string());
+        assert_eq!(code, 0, "{text}");
+        format!("{database}.large")
     }
 
     /// Compares tables with their sources through both pairs of independent readers.
     #[track_caller]
     pub(crate) fn agrees(&self, tables: &[String]) {
+        self.agrees_with(tables, &[]);
+    }
+
+    /// The same, where `more` says what was to be changed.
+    #[track_caller]
+    pub(crate) fn agrees_with(&self, tables: &[String], more: &[&str]) {
         let (warehouse, catalog) = (self.warehouse().display().to_string(), self.catalog().display().to_string());
         let mut arguments = vec!["--warehouse", &warehouse, "--catalog", &catalog, "--quiet"];
         for table in tables {
             arguments.extend(["--table", table]);
         }
+        arguments.extend(more);
         let (code, report) = self.readers.run("compare.py", &arguments, "");
         assert_eq!(code, 0, "{report}");
         let report: Value = serde_json::from_str(&report).expect("it prints JSON");
