@@ -87,11 +87,14 @@ pub struct PlanTarget {
     pub columns: Vec<TargetColumn>,
     /// Partition fields.
     pub partitioning: Vec<PartitionField>,
+    /// The order of rows within each data file, by columns of the target; empty for the order in which they come.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sort: Vec<OrderBy>,
     /// Parquet compression level of zstd.
     pub zstd_level: u8,
     /// A data file is closed when it has about this size, bytes.
     pub file_bytes: u64,
-    /// Properties of the table beside those that every table gets: the source's owner and comment.
+    /// Properties of the table beside those that every table gets: the source's owner and comment, the policy's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub properties: BTreeMap<String, String>,
 }
@@ -319,7 +322,7 @@ pub enum Rule {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderBy {
-    /// The source column.
+    /// The column: the source's in a rule, the target's in its sort order.
     pub column: String,
     /// Greatest first.
     pub descending: bool,

@@ -52,6 +52,11 @@ def described(catalog_file: Path, tables: iceberg_target.PyIcebergTables) -> dic
             "properties": dict(table.properties),
             "columns": {field.name: str(field.field_type) for field in table.schema().fields},
             "partitioning": {field.name: str(field.transform) for field in table.spec().fields},
+            "format_version": table.metadata.format_version,
+            "sort": [
+                f"{table.schema().find_column_name(field.source_id)} {field.direction} {field.null_order}"
+                for field in table.sort_order().fields
+            ],
             "files": referred(table),
         }
     return out

@@ -24,6 +24,7 @@ mod resolve;
 mod rows;
 mod scratch;
 mod sink;
+mod sorter;
 #[cfg(test)]
 mod tests;
 mod work;

@@ -5,13 +5,15 @@
 //!
 //! Most sources are partitioned as their targets, so one partition follows the other: a file is open until the next begins.
 //! Rows that come mixed go to the files that are open; those of further partitions wait in memory and are
-//! written partition by partition, so that neither open files nor tiny ones get out of hand.
+//! written partition by partition, so that neither open files nor tiny ones get out of hand. Where the plan has an order, all rows
+//! wait, and what waits of a partition is sorted and becomes files of its own.
 
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 use serde_json::Value;
 use skein_protocol::data_plane::{Failure, StagedFile, StagedKind};
@@ -19,6 +21,7 @@ use skein_protocol::plan::{Origin, Plan};
 use skein_protocol::problem::Code;
 
 use super::encode::{Codec, FileEncoder, FileFormat};
+use super::sorter::Sorter;
 use super::work::{Counters, Work};
 use crate::failure::{internal, of_error, of_io};
 use crate::files::StagedWriter;
@@ -31,6 +34,8 @@ const MAX_OPEN: usize = 8;
 const OPEN_SHARE: usize = 4;
 /// Part of the batch's memory that waiting rows may take.
 const WAITING_SHARE: usize = 4;
+/// Most bytes that wait to be sorted, whatever memory there is: texts of one array have 31-bit offsets.
+const MAX_SORTED_BYTES: usize = 1024 * 1024 * 1024;
 /// Columns of a row group that are encoded at most with this many bytes each before anything is flushed for memory's sake:
 /// below it, row groups would be too small for readers.
 const LEAST_GROUP_BYTES: usize = 1024 * 1024;
@@ -41,6 +46,7 @@ pub(super) struct Sink<'a> {
     codec: Codec,
     format: FileFormat,
     partitioner: Option<Partitioner>,
+    sorter: Option<Sorter>,
     /// Whether all rows of one source file have one partition.
     uniform: bool,
     /// The file that was written last is at the end.
@@ -80,6 +86,7 @@ impl<'a> Sink<'a> {
             codec,
             format,
             partitioner: Partitioner::of(&plan.target)?,
+            sorter: Sorter::of(&plan.target),
             uniform: is_uniform(plan),
             open: Vec::new(),
             waiting: BTreeMap::new(),
@@ -92,7 +99,7 @@ impl<'a> Sink<'a> {
     /// Writes `batch`, or keeps it for later.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
         let Some(partitioner) = &self.partitioner else {
-            return self.write_to(String::new(), Vec::new(), batch);
+            return self.write_whole(String::new(), Vec::new(), batch);
         };
         // One row tells the partition where all have the same.
         let looked_at = if self.uniform { batch.slice(0, 1) } else { batch.clone() };
@@ -100,20 +107,34 @@ impl<'a> Sink<'a> {
         if parts.len() == 1
             && let Some(part) = parts.pop()
         {
-            return self.write_to(name_of(&part.partition), part.partition, batch);
+            return self.write_whole(name_of(&part.partition), part.partition, batch);
         }
         for part in parts {
             let rows = take_record_batch(batch, &part.rows)
                 .map_err(|error| internal("telling partitions apart", error.to_string()))?;
             let name = name_of(&part.partition);
-            if self.open.iter().any(|file| file.name == name) || (self.open.len() < MAX_OPEN && self.waiting.is_empty())
-            {
+            let has_room = self.open.len() < MAX_OPEN && self.waiting.is_empty();
+            if self.sorter.is_none() && (has_room || self.open.iter().any(|file| file.name == name)) {
                 self.write_to(name, part.partition, &rows)?;
             } else {
                 self.wait(name, part.partition, rows);
             }
         }
-        if self.waiting_bytes > self.work.memory() / WAITING_SHARE { self.write_waiting() } else { Ok(()) }
+        self.write_waiting_if_many()
+    }
+
+    /// Writes a batch of one partition, or keeps it to be sorted.
+    fn write_whole(&mut self, name: String, partition: Vec<Value>, batch: &RecordBatch) -> Result<(), Failure> {
+        if self.sorter.is_none() {
+            return self.write_to(name, partition, batch);
+        }
+        self.wait(name, partition, batch.clone());
+        self.write_waiting_if_many()
+    }
+
+    fn write_waiting_if_many(&mut self) -> Result<(), Failure> {
+        let most = (self.work.memory() / WAITING_SHARE).min(MAX_SORTED_BYTES);
+        if self.waiting_bytes > most { self.write_waiting() } else { Ok(()) }
     }
 
     /// Ends all files; those that have rows, in the order of their numbers.
@@ -141,10 +162,18 @@ impl<'a> Sink<'a> {
     }
 
     fn write_waiting(&mut self) -> Result<(), Failure> {
+        let sorter = self.sorter.take();
         for (name, waiting) in std::mem::take(&mut self.waiting) {
-            for batch in &waiting.batches {
-                self.work.cancel.check()?;
-                self.write_to(name.clone(), waiting.partition.clone(), batch)?;
+            let Waiting { partition, batches, .. } = waiting;
+            match &sorter {
+                None => batches.iter().try_for_each(|batch| self.write_next(&name, &partition, batch))?,
+                Some(sorter) => {
+                    let unsorted = |error: ArrowError| internal("sorting rows", error.to_string());
+                    let sorted = sorter.sorted(batches).map_err(unsorted)?;
+                    for piece in sorted {
+                        self.write_next(&name, &partition, &piece.map_err(unsorted)?)?;
+                    }
+                }
             }
             // What else comes of this partition waits again: its file would be one of many open ones.
             if let Some(at) = self.open.iter().position(|file| file.name == name) {
@@ -153,7 +182,13 @@ impl<'a> Sink<'a> {
             }
         }
         self.waiting_bytes = 0;
+        self.sorter = sorter;
         Ok(())
+    }
+
+    fn write_next(&mut self, name: &str, partition: &[Value], batch: &RecordBatch) -> Result<(), Failure> {
+        self.work.cancel.check()?;
+        self.write_to(name.to_owned(), partition.to_vec(), batch)
     }
 
     /// Appends `batch` to the open file of its partition, or to a new one.

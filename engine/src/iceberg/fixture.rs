@@ -21,7 +21,7 @@ use skein_protocol::ids::{
 };
 use skein_protocol::inspection::{DescribedBy, SourceFormat};
 use skein_protocol::plan::{
-    Conversion, Origin, PartitionField, Plan, PlanSource, PlanTarget, PlannedChecks, Strategy, StrategyKind,
+    Conversion, OrderBy, Origin, PartitionField, Plan, PlanSource, PlanTarget, PlannedChecks, Strategy, StrategyKind,
     TargetColumn,
 };
 
@@ -46,10 +46,16 @@ pub(crate) fn target(columns: &[(&str, &str)]) -> PlanTarget {
         format_version: 2,
         columns: columns.collect(),
         partitioning: Vec::new(),
+        sort: Vec::new(),
         zstd_level: 3,
         file_bytes: 1 << 27,
         properties: Default::default(),
     }
+}
+
+/// A term of a sort order.
+pub(crate) fn order(column: &str, descending: bool, nulls_first: bool) -> OrderBy {
+    OrderBy { column: column.to_owned(), descending, nulls_first }
 }
 
 /// A partition field.

@@ -1,4 +1,4 @@
-//! Manifests and manifest lists of format version 2, as bytes.
+//! Manifests and manifest lists of format versions 2 and 3, as bytes.
 //!
 //! In: data files with their statistics. Out: Avro files. Holds: their Avro schemas. Not here: names, the disk
 //! (`stage`), reading (`read`).
@@ -20,6 +20,11 @@ mod tests;
 const ADDED: i64 = 1;
 /// Content of a manifest and of a file: rows, not deletions.
 const DATA: i64 = 0;
+
+/// Number of the first row of a new table, where rows have numbers.
+pub(super) const FIRST_ROW_ID: u64 = 0;
+/// Fields that format version 3 adds to a data file.
+const LINEAGE_FIELDS: usize = 4;
 
 /// A data file as a manifest lists it.
 #[derive(Debug, Clone)]
@@ -81,16 +86,17 @@ pub(super) fn manifest(
         // Both sequence numbers are inherited from the manifest list.
         encoder.null();
         encoder.null();
-        data_file(&mut encoder, entry, &kinds)?;
+        data_file(&mut encoder, entry, &kinds, shape)?;
     }
     let spec = json!(shape.spec.fields()).to_string();
     let (schema_id, spec_id) = (SCHEMA_ID.to_string(), SPEC_ID.to_string());
+    let version = shape.format_version.to_string();
     let metadata: [(&str, &[u8]); 6] = [
         ("schema", &schema_json(&shape.schema)),
         ("schema-id", schema_id.as_bytes()),
         ("partition-spec", spec.as_bytes()),
         ("partition-spec-id", spec_id.as_bytes()),
-        ("format-version", b"2"),
+        ("format-version", version.as_bytes()),
         ("content", b"data"),
     ];
     let schema = schemas::manifest_entry(shape);
@@ -110,10 +116,17 @@ pub(super) fn summaries(shape: &TableShape, entries: &[Entry]) -> Result<Vec<Fie
         .collect()
 }
 
-/// A manifest list over `manifests`, all added by `snapshot_id`.
+/// A manifest list over `manifests`, all added by `snapshot_id`. With row lineage, rows are numbered in their order.
 #[must_use]
-pub(super) fn manifest_list(manifests: &[Listed], snapshot_id: i64, sequence_number: i64, marker: Marker) -> Vec<u8> {
+pub(super) fn manifest_list(
+    shape: &TableShape,
+    manifests: &[Listed],
+    snapshot_id: i64,
+    sequence_number: i64,
+    marker: Marker,
+) -> Vec<u8> {
     let mut encoder = Encoder::default();
+    let mut first_row_id = FIRST_ROW_ID;
     for manifest in manifests {
         encoder.string(&manifest.location);
         encoder.count(manifest.bytes);
@@ -131,15 +144,25 @@ pub(super) fn manifest_list(manifests: &[Listed], snapshot_id: i64, sequence_num
         encoder.array(manifest.partitions.iter(), field_summary);
         // No key metadata.
         encoder.null();
+        if shape.has_row_lineage() {
+            encoder.present();
+            encoder.long(signed(first_row_id));
+            first_row_id += manifest.rows;
+        }
     }
     let (snapshot, sequence) = (snapshot_id.to_string(), sequence_number.to_string());
-    let metadata: [(&str, &[u8]); 4] = [
+    let (version, first_row_id) = (shape.format_version.to_string(), FIRST_ROW_ID.to_string());
+    let mut metadata: Vec<(&str, &[u8])> = vec![
         ("snapshot-id", snapshot.as_bytes()),
         ("parent-snapshot-id", b"null"),
         ("sequence-number", sequence.as_bytes()),
-        ("format-version", b"2"),
+        ("format-version", version.as_bytes()),
     ];
-    container(schemas::MANIFEST_FILE, &metadata, marker, manifests.len(), &encoder.into_bytes())
+    if shape.has_row_lineage() {
+        metadata.push(("first-row-id", first_row_id.as_bytes()));
+    }
+    let schema = schemas::manifest_file(shape);
+    container(&schema, &metadata, marker, manifests.len(), &encoder.into_bytes())
 }
 
 /// The schema in its JSON form.
@@ -152,7 +175,12 @@ fn schema_json(schema: &Schema) -> Vec<u8> {
     schema_value(schema).to_string().into_bytes()
 }
 
-fn data_file(encoder: &mut Encoder, entry: &Entry, kinds: &[PrimitiveType]) -> Result<(), NotAValue> {
+fn data_file(
+    encoder: &mut Encoder,
+    entry: &Entry,
+    kinds: &[PrimitiveType],
+    shape: &TableShape,
+) -> Result<(), NotAValue> {
     let statistics = &entry.statistics;
     encoder.long(DATA);
     encoder.string(&entry.location);
@@ -182,9 +210,18 @@ fn data_file(encoder: &mut Encoder, entry: &Entry, kinds: &[PrimitiveType]) -> R
     encoder.null();
     encoder.present();
     encoder.array(statistics.split_offsets.iter(), |encoder, offset| encoder.long(*offset));
-    // No equality ids, no sort order.
+    // No equality ids.
     encoder.null();
-    encoder.null();
+    if shape.sort.is_unsorted() {
+        encoder.null();
+    } else {
+        encoder.present();
+        encoder.long(shape.sort.order_id);
+    }
+    if shape.has_row_lineage() {
+        // The numbers of rows follow from the manifest's first; there is no deletion vector.
+        (0..LINEAGE_FIELDS).for_each(|_| encoder.null());
+    }
     Ok(())
 }
 

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use skein_protocol::ids::{Run, TableUuid};
 use skein_protocol::plan::Plan;
 
-use super::manifest::schema_value;
-use super::schema::{FORMAT_VERSION, SCHEMA_ID, SPEC_ID, TableShape};
+use super::manifest::{FIRST_ROW_ID, schema_value};
+use super::schema::{SCHEMA_ID, SPEC_ID, TableShape};
 
 /// Sequence number of the only snapshot of a new table.
 pub(super) const FIRST_SEQUENCE_NUMBER: i64 = 1;
@@ -24,6 +24,8 @@ pub(super) struct SnapshotPart {
     pub(super) id: i64,
     /// Location of its manifest list.
     pub(super) manifest_list: String,
+    /// Its rows.
+    pub(super) rows: u64,
     /// What it did.
     pub(super) summary: BTreeMap<String, String>,
 }
@@ -53,7 +55,7 @@ pub(super) struct MetadataPart<'a> {
 pub(super) fn document(part: &MetadataPart<'_>) -> Vec<u8> {
     let has_snapshot = part.snapshot.is_some();
     let mut document = json!({
-        "format-version": FORMAT_VERSION,
+        "format-version": part.shape.format_version,
         "table-uuid": part.uuid.to_string(),
         "location": part.location,
         "last-sequence-number": if has_snapshot { FIRST_SEQUENCE_NUMBER } else { 0 },
@@ -64,8 +66,8 @@ pub(super) fn document(part: &MetadataPart<'_>) -> Vec<u8> {
         "default-spec-id": SPEC_ID,
         "partition-specs": [{"spec-id": SPEC_ID, "fields": part.shape.spec.fields()}],
         "last-partition-id": part.shape.last_partition_id(),
-        "default-sort-order-id": 0,
-        "sort-orders": [{"order-id": 0, "fields": []}],
+        "default-sort-order-id": part.shape.sort.order_id,
+        "sort-orders": [part.shape.sort],
         "properties": properties(part),
         "current-snapshot-id": -1,
         "refs": {},
@@ -87,6 +89,14 @@ pub(super) fn document(part: &MetadataPart<'_>) -> Vec<u8> {
             "schema-id": SCHEMA_ID,
         }]);
         document["snapshot-log"] = json!([{"snapshot-id": snapshot.id, "timestamp-ms": part.at_millis}]);
+    }
+    if part.shape.has_row_lineage() {
+        let rows = part.snapshot.as_ref().map_or(0, |snapshot| snapshot.rows);
+        document["next-row-id"] = json!(FIRST_ROW_ID + rows);
+        if has_snapshot {
+            document["snapshots"][0]["first-row-id"] = json!(FIRST_ROW_ID);
+            document["snapshots"][0]["added-rows"] = json!(rows);
+        }
     }
     document.to_string().into_bytes()
 }

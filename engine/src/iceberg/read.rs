@@ -8,8 +8,7 @@
 use std::collections::HashMap;
 
 use iceberg::spec::{
-    DataContentType, FieldSummary, FormatVersion, Manifest, ManifestContentType, ManifestList, PrimitiveLiteral,
-    TableMetadata,
+    DataContentType, FieldSummary, Manifest, ManifestContentType, ManifestList, PrimitiveLiteral, TableMetadata,
 };
 use skein_protocol::data_plane::{Failure, ReadRequest, StagedFile, TableReading};
 use skein_protocol::hash::Hash256;
@@ -86,7 +85,7 @@ impl Contents {
                 snapshot.summary().additional_properties.get("total-records").and_then(|total| total.parse().ok());
             summary_rows = total.ok_or_else(|| damaged(location, "its snapshot's summary has no total-records"))?;
             let list = snapshot.manifest_list();
-            let parsed = ManifestList::parse_with_version(&read_file(files, list)?, FormatVersion::V2);
+            let parsed = ManifestList::parse_with_version(&read_file(files, list)?, metadata.format_version());
             for manifest in parsed.map_err(|error| damaged(list, &error.to_string()))?.consume_entries() {
                 manifests.push(ReadManifest::read(files, manifest)?);
             }
@@ -201,6 +200,12 @@ fn compare_metadata(request: &ReadRequest, shape: &TableShape, contents: &Conten
     }
     if metadata.default_partition_spec().fields() != shape.spec.fields() {
         differences.add(format!("{location}: its partition fields are not the plan's"));
+    }
+    if metadata.default_sort_order().as_ref() != &shape.sort {
+        differences.add(format!("{location}: its sort order is not the plan's"));
+    }
+    if metadata.format_version() as u8 != shape.format_version {
+        differences.add(format!("{location}: its format version is {}, not the plan's", metadata.format_version()));
     }
     for manifest in &contents.manifests {
         let (files, rows) = (manifest.files.len() as u64, manifest.files.iter().map(|file| file.rows).sum::<u64>());

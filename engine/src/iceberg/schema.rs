@@ -11,8 +11,8 @@ use arrow::datatypes::{
     DataType as ArrowType, Field, FieldRef, Fields, Schema as ArrowSchema, SchemaRef as ArrowSchemaRef,
 };
 use iceberg::spec::{
-    ListType, MapType, NestedField, NestedFieldRef, PartitionSpec, PrimitiveType, Schema, SchemaRef, StructType,
-    Transform as IcebergTransform, Type, UnboundPartitionField,
+    ListType, MapType, NestedField, NestedFieldRef, NullOrder, PartitionSpec, PrimitiveType, Schema, SchemaRef,
+    SortDirection, SortField, SortOrder, StructType, Transform as IcebergTransform, Type, UnboundPartitionField,
 };
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use skein_protocol::data_plane::Failure;
@@ -22,12 +22,16 @@ use skein_protocol::types::DataType;
 
 use crate::types::arrow_type;
 
-/// The only version of Iceberg's format that is written.
-pub const FORMAT_VERSION: u8 = 2;
+/// The versions of Iceberg's format that are written.
+const FORMAT_VERSIONS: [u8; 2] = [2, WITH_ROW_LINEAGE];
+/// The version of Iceberg's format that numbers rows.
+const WITH_ROW_LINEAGE: u8 = 3;
 /// Id of the one schema that a new table has.
 pub const SCHEMA_ID: i32 = 0;
 /// Id of the one partition spec that a new table has.
 pub const SPEC_ID: i32 = 0;
+/// Id of the one sort order that a sorted table has.
+pub const SORT_ORDER_ID: i64 = 1;
 /// Id of the first partition field; Iceberg's convention.
 pub const FIRST_PARTITION_FIELD_ID: i32 = 1000;
 
@@ -40,6 +44,10 @@ pub struct TableShape {
     pub spec: PartitionSpec,
     /// The partition fields' ids, names and types, in the spec's order.
     pub partition_type: StructType,
+    /// The sort order; with id 0 and without fields for tables that have none.
+    pub sort: SortOrder,
+    /// Version of the format.
+    pub format_version: u8,
 }
 
 impl TableShape {
@@ -48,13 +56,20 @@ impl TableShape {
     /// # Errors
     /// When Iceberg has no such type, name or partitioning; plans are checked for that, so it is a defect then.
     pub fn of(target: &PlanTarget) -> Result<Self, Failure> {
-        if target.format_version != FORMAT_VERSION {
+        if !FORMAT_VERSIONS.contains(&target.format_version) {
             return Err(refused(target, format!("format version {} is not written", target.format_version)));
         }
         let schema = Arc::new(iceberg_schema(&target.columns).map_err(|why| refused(target, why))?);
         let spec = partition_spec(target, &schema).map_err(|why| refused(target, why))?;
         let partition_type = spec.partition_type(&schema).map_err(|error| refused(target, error.to_string()))?;
-        Ok(Self { schema, spec, partition_type })
+        let sort = sort_order(target).map_err(|why| refused(target, why))?;
+        Ok(Self { schema, spec, partition_type, sort, format_version: target.format_version })
+    }
+
+    /// Whether rows have numbers that they keep.
+    #[must_use]
+    pub fn has_row_lineage(&self) -> bool {
+        self.format_version >= WITH_ROW_LINEAGE
     }
 
     /// The type of each partition field's values, in the spec's order.
@@ -233,6 +248,22 @@ fn partition_spec(target: &PlanTarget, schema: &SchemaRef) -> Result<PartitionSp
         builder = builder.add_unbound_field(field).map_err(|error| error.to_string())?;
     }
     builder.build().map_err(|error| error.to_string())
+}
+
+fn sort_order(target: &PlanTarget) -> Result<SortOrder, String> {
+    let fields = target.sort.iter().map(|order| {
+        let position = target.columns.iter().position(|column| column.name == order.column);
+        let position = position.ok_or_else(|| format!("it is to be sorted by {:?}, no column of it", order.column))?;
+        Ok(SortField {
+            source_id: top_level_id(position),
+            transform: IcebergTransform::Identity,
+            direction: if order.descending { SortDirection::Descending } else { SortDirection::Ascending },
+            null_order: if order.nulls_first { NullOrder::First } else { NullOrder::Last },
+        })
+    });
+    let fields = fields.collect::<Result<Vec<_>, String>>()?;
+    let order_id = if fields.is_empty() { SortOrder::unsorted_order().order_id } else { SORT_ORDER_ID };
+    Ok(SortOrder { order_id, fields })
 }
 
 fn iceberg_transform(transform: Transform) -> IcebergTransform {

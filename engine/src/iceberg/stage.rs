@@ -54,7 +54,7 @@ pub fn stage(files: &Files, request: &StageRequest) -> Result<StagedTable, Failu
     let marker = names.marker("list");
     pending.add(
         list_path.clone(),
-        manifest::manifest_list(&manifests, names.snapshot_id(), FIRST_SEQUENCE_NUMBER, marker),
+        manifest::manifest_list(&shape, &manifests, names.snapshot_id(), FIRST_SEQUENCE_NUMBER, marker),
     )?;
 
     let totals = Totals::of(&request.files);
@@ -70,6 +70,7 @@ pub fn stage(files: &Files, request: &StageRequest) -> Result<StagedTable, Failu
         snapshot: Some(SnapshotPart {
             id: names.snapshot_id(),
             manifest_list: list_path,
+            rows: totals.rows,
             summary: totals.summary(request),
         }),
         tombstone: false,

@@ -174,6 +174,7 @@ fn plan_of(source: PlanSource) -> Plan {
         format_version: 2,
         columns: Vec::new(),
         partitioning: Vec::new(),
+        sort: Vec::new(),
         zstd_level: 1,
         file_bytes: 0,
         properties: Default::default(),

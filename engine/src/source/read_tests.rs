@@ -74,6 +74,7 @@ pub(crate) fn plan_of(source: PlanSource) -> Plan {
             format_version: 2,
             columns: Vec::new(),
             partitioning: Vec::new(),
+            sort: Vec::new(),
             zstd_level: 3,
             file_bytes: 1,
             properties: Default::default(),

@@ -4,8 +4,8 @@
 //! does, ignoring case.
 
 use crate::inspection::{Inspection, SourceColumn};
-use crate::plan::{Conversion, Origin, PartitionField, TargetColumn, Transform};
-use crate::policy::{IfExists, IfMissing, PartitionBy, Partitioning, PartitioningMode, Policy};
+use crate::plan::{Conversion, OrderBy, Origin, PartitionField, TargetColumn, Transform};
+use crate::policy::{self, IfExists, IfMissing, PartitionBy, Partitioning, PartitioningMode, Policy};
 use crate::problem::{Code, Problem};
 use crate::types::DataType;
 
@@ -16,6 +16,7 @@ use super::conversion;
 pub(super) struct Columns {
     pub(super) target: Vec<TargetColumn>,
     pub(super) partitioning: Vec<PartitionField>,
+    pub(super) sort: Vec<OrderBy>,
     pub(super) notes: Vec<String>,
     pub(super) problems: Vec<Problem>,
 }
@@ -41,6 +42,7 @@ impl Columns {
         columns.add(policy, inspection);
         columns.check_unique();
         columns.partition(policy, inspection);
+        columns.sort_by(&policy.spec.target.sort_by);
         columns
     }
 
@@ -204,6 +206,34 @@ impl Columns {
         }
         let column = column.name.clone();
         self.partitioning.push(PartitionField { column, transform: field.transform, name });
+    }
+
+    fn sort_by(&mut self, terms: &[policy::OrderBy]) {
+        for order in terms {
+            let Some(column) = self.target.iter().find(|column| same_name(&column.name, &order.column)) else {
+                self.problems.push(missing("sort order", &order.column));
+                continue;
+            };
+            if column.data_type.is_primitive() {
+                self.sort.push(term(order, &column.name));
+            } else {
+                self.problems.push(Problem::new(
+                    Code::RuleInapplicable,
+                    format!("sort order by {}", column.name),
+                    "lists, maps and structs have no order",
+                    "sort by a plain column",
+                ));
+            }
+        }
+    }
+}
+
+/// A term of an order, with its column's name as it is.
+pub(super) fn term(order: &policy::OrderBy, column: &str) -> OrderBy {
+    OrderBy {
+        column: column.to_owned(),
+        descending: order.direction == policy::Direction::Desc,
+        nulls_first: order.nulls == policy::Nulls::First,
     }
 }
 

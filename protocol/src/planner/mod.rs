@@ -24,11 +24,11 @@ use crate::problem::{Code, Problem};
 
 use columns::Columns;
 
-/// Iceberg's format version of target tables: version 2 is what every reader knows.
+/// Iceberg's format version of target tables, unless the policy says another: version 2 is what every reader knows.
 const FORMAT_VERSION: u8 = 2;
-/// zstd's level in data files: the level of most writers, near the knee of its curve.
+/// zstd's level in data files, unless the policy says another: the level of most writers, near the knee of its curve.
 const ZSTD_LEVEL: u8 = 3;
-/// Size at which a data file is closed, bytes: Iceberg's usual target.
+/// Size at which a data file is closed, unless the policy says another, bytes: Iceberg's usual target.
 const FILE_BYTES: u64 = 512 << 20;
 /// Longest name of a namespace or table: file systems allow 255 bytes in a folder's name.
 const MOST_NAME_BYTES: usize = 200;
@@ -132,12 +132,13 @@ pub fn plan(
             connection: policy.spec.target.connection.clone(),
             name: target.clone(),
             location: inspection.target.location.clone(),
-            format_version: FORMAT_VERSION,
+            format_version: policy.spec.target.format_version.unwrap_or(FORMAT_VERSION),
             columns: columns.target,
             partitioning: columns.partitioning,
-            zstd_level: ZSTD_LEVEL,
-            file_bytes: FILE_BYTES,
-            properties: properties(&inspection.documentation),
+            sort: columns.sort,
+            zstd_level: policy.spec.target.zstd_level.unwrap_or(ZSTD_LEVEL),
+            file_bytes: policy.spec.target.file_size.map_or(FILE_BYTES, policy::FileSize::bytes),
+            properties: properties(&inspection.documentation, &policy.spec.target.table_properties),
         },
         strategy: strategy.clone(),
         rules: rules.rules,
@@ -153,11 +154,11 @@ pub fn plan(
     Planned::Ready(Box::new(plan))
 }
 
-/// The names are those under which Spark and Trino show them.
-fn properties(documentation: &Documentation) -> BTreeMap<String, String> {
+/// What the source says of itself, under the names by which Spark and Trino show it; what the policy says goes before.
+fn properties(documentation: &Documentation, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let owner = documentation.owner.iter().map(|owner| ("owner".to_owned(), owner.clone()));
     let comment = documentation.comment.iter().map(|comment| ("comment".to_owned(), comment.clone()));
-    owner.chain(comment).collect()
+    owner.chain(comment).chain(given.clone()).collect()
 }
 
 fn strategy(policy: &Policy, columns: &Columns, has_rules: bool) -> Result<Strategy, Problem> {

@@ -2,11 +2,11 @@
 
 use crate::expr::{Expression, resolver};
 use crate::inspection::Inspection;
-use crate::plan::{OrderBy, PlannedRule, Rule};
-use crate::policy::{CleanRule, Direction, IfMissing, KeepOne, Nulls, Policy};
+use crate::plan::{PlannedRule, Rule};
+use crate::policy::{CleanRule, IfMissing, KeepOne, Policy};
 use crate::problem::{Code, Problem};
 
-use super::columns::find;
+use super::columns::{find, term};
 
 /// Planned rules, and what was found on the way.
 #[derive(Debug, Default)]
@@ -87,15 +87,7 @@ impl Rules {
             }
         }
         let key = keep.key.iter().map(exact).collect();
-        let order = keep
-            .order_by
-            .iter()
-            .map(|order| OrderBy {
-                column: exact(&order.column),
-                descending: order.direction == Direction::Desc,
-                nulls_first: order.nulls == Nulls::First,
-            })
-            .collect();
+        let order = keep.order_by.iter().map(|order| term(order, &exact(&order.column))).collect();
         self.rules.push(PlannedRule { id, rule: Rule::KeepOne { key, order } });
     }
 }

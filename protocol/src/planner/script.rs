@@ -112,7 +112,7 @@ fn kept(plan: &Plan) -> String {
             }
             Rule::KeepOne { key, order } => {
                 let key: Vec<String> = key.iter().map(|column| name(column)).collect();
-                let mut terms: Vec<String> = order.iter().map(term).collect();
+                let mut terms: Vec<String> = order.iter().map(|order| term(&name(&order.column), order)).collect();
                 terms.extend([row.clone(), "\"_file\"".to_owned(), "\"_row\"".to_owned()]);
                 let window = format!("PARTITION BY row128({}) ORDER BY {}", key.join(", "), terms.join(", "));
                 first_of(&planned.id, &all, &from, &window, number)
@@ -133,10 +133,10 @@ fn first_of(rule: &str, all: &[String], from: &str, window: &str, number: usize)
     )
 }
 
-fn term(order: &OrderBy) -> String {
+fn term(column: &str, order: &OrderBy) -> String {
     let direction = if order.descending { "DESC" } else { "ASC" };
     let nulls = if order.nulls_first { "FIRST" } else { "LAST" };
-    format!("{} {direction} NULLS {nulls}", name(&order.column))
+    format!("{column} {direction} NULLS {nulls}")
 }
 
 fn value(plan: &Plan, column: &TargetColumn) -> String {
@@ -194,7 +194,8 @@ fn undo(sql: &mut String, plan: &Plan) {
 fn iceberg_ddl(plan: &Plan) -> String {
     let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
     let target = &plan.target;
-    let mut ddl = format!("CREATE TABLE {}.{} (", quoted(&target.name.database), quoted(&target.name.table));
+    let table = format!("{}.{}", quoted(&target.name.database), quoted(&target.name.table));
+    let mut ddl = format!("CREATE TABLE {table} (");
     for (position, column) in target.columns.iter().enumerate() {
         let comma = if position == 0 { "" } else { "," };
         let data_type = match &column.data_type {
@@ -222,5 +223,18 @@ fn iceberg_ddl(plan: &Plan) -> String {
         let _ = write!(ddl, "\nPARTITIONED BY ({})", fields.join(", "));
     }
     let _ = write!(ddl, "\nLOCATION {}", text(&target.location));
+    let mut properties = vec![
+        ("format-version", target.format_version.to_string()),
+        ("write.parquet.compression-level", target.zstd_level.to_string()),
+        ("write.target-file-size-bytes", target.file_bytes.to_string()),
+    ];
+    properties.extend(target.properties.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    let list: Vec<String> =
+        properties.iter().map(|(name, value)| format!("  {} = {}", text(name), text(&comment(value)))).collect();
+    let _ = write!(ddl, "\nTBLPROPERTIES (\n{}\n)", list.join(",\n"));
+    if !target.sort.is_empty() {
+        let terms: Vec<String> = target.sort.iter().map(|order| term(&quoted(&order.column), order)).collect();
+        let _ = write!(ddl, ";\nALTER TABLE {} WRITE LOCALLY ORDERED BY {}", table, terms.join(", "));
+    }
     ddl
 }

@@ -192,3 +192,33 @@ fn names_that_no_catalog_takes_are_refused() {
     let problem = target_name(&policy, &TableName::new("music", "a b")).unwrap_err();
     assert_eq!(problem.code, Code::TargetNameInvalid);
 }
+
+#[test]
+fn settings_of_the_target_are_the_plans_and_the_policys_properties_go_before_the_sources() {
+    let plan = ready("");
+    assert_eq!((plan.target.format_version, plan.target.zstd_level, plan.target.file_bytes), (2, 3, 512 << 20));
+    assert!(plan.target.sort.is_empty());
+    let target = "  target: { connection: lake, formatVersion: 3, zstdLevel: 9, fileSize: 64MiB, tableProperties: { comment: of the policy, x: y }, sortBy: [{ column: TI, direction: desc, nulls: first }, { column: dt }] }\n";
+    let mut inspection = inspection();
+    inspection.documentation.owner = Some("hive".to_owned());
+    inspection.documentation.comment = Some("of the source".to_owned());
+    let Planned::Ready(plan) = planned(target, &inspection) else { panic!("it is planned") };
+    assert_eq!((plan.target.format_version, plan.target.zstd_level, plan.target.file_bytes), (3, 9, 64 << 20));
+    let properties: Vec<_> = plan.target.properties.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(properties, ["comment=of the policy", "owner=hive", "x=y"]);
+    let sort: Vec<_> =
+        plan.target.sort.iter().map(|term| (term.column.as_str(), term.descending, term.nulls_first)).collect();
+    assert_eq!(sort, [("Ti", true, true), ("dt", false, false)]);
+    for line in
+        ["'format-version' = '3'", "'x' = 'y'", "WRITE LOCALLY ORDERED BY `Ti` DESC NULLS FIRST, `dt` ASC NULLS LAST"]
+    {
+        assert!(plan.script.contains(line), "{}", plan.script);
+    }
+}
+
+#[test]
+fn a_sort_order_names_plain_columns_of_the_target() {
+    let with = |column: &str| refused(&format!("  target: {{ connection: lake, sortBy: [{{ column: {column} }}] }}\n"));
+    assert_eq!(with("arr"), [Code::RuleInapplicable]);
+    assert_eq!(with("nowhere"), [Code::ColumnMissing]);
+}

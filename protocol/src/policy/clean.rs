@@ -48,7 +48,7 @@ pub struct KeepOne {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrderBy {
-    /// A column of the source.
+    /// A column: of the source in a rule about rows, of the target in its sort order.
     pub column: String,
     /// Least first or greatest first.
     #[serde(default)]

@@ -32,6 +32,7 @@ pub(super) fn find(policy: &Policy) -> Vec<Finding> {
     finder.rules_against_rules();
     finder.new_names();
     finder.partitioning();
+    finder.sort_order();
     finder.cleaning();
     finder.expressions();
     finder.checks();
@@ -224,6 +225,20 @@ impl Finder<'_> {
                 let message = format!("two partition fields are named `{}`", field.field_name());
                 let key = if field.name.is_some() { "name" } else { "column" };
                 self.say(path.key(key), message, Some("give each a `name` of its own"));
+            }
+        }
+    }
+
+    fn sort_order(&mut self) {
+        let terms = &self.policy.spec.target.sort_by;
+        let twice = repeated(terms.iter().map(|term| term.column.as_str()));
+        let list = Path::of("spec.target.sortBy");
+        for (index, term) in terms.iter().enumerate().filter(|(_, term)| !term.column.is_empty()) {
+            let path = list.item(index).key("column");
+            if let Some((message, hint)) = self.columns.gone(&term.column) {
+                self.say(path, message, hint.as_deref());
+            } else if twice.contains(&index) {
+                self.say(path, format!("rows are sorted by column `{}` already", term.column), None);
             }
         }
     }

@@ -316,15 +316,12 @@ impl Decode for Run {
                 number.and_then(|number| u32::try_from(number).ok())
             }
         };
-        decoder.object(node, |fields| {
-            let priority = fields.with("priority", within(u32::from(MAX_PRIORITY), 0)).flatten();
-            Self {
-                priority: priority.and_then(|priority| u8::try_from(priority).ok()).unwrap_or_else(self::priority),
-                after: fields.with("after", after).unwrap_or_default(),
-                max_parallel: fields.with("maxParallel", within(MAX_PARALLEL, 1)).flatten(),
-                attempts: fields.with("attempts", within(MAX_ATTEMPTS, 1)).flatten().unwrap_or_else(attempts),
-                memory: fields.optional("memory"),
-            }
+        decoder.object(node, |fields| Self {
+            priority: fields.small("priority", 0..=MAX_PRIORITY).unwrap_or_else(priority),
+            after: fields.with("after", after).unwrap_or_default(),
+            max_parallel: fields.with("maxParallel", within(MAX_PARALLEL, 1)).flatten(),
+            attempts: fields.with("attempts", within(MAX_ATTEMPTS, 1)).flatten().unwrap_or_else(attempts),
+            memory: fields.optional("memory"),
         })
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Keys that are missing, empty or unknown are noted here; which keys there are, each type says by asking.
 
+use std::ops::RangeInclusive;
+
 use super::decode::{Decode, Decoder, distinct};
 use super::error::{PolicyCode, Step};
 use super::scalar::Meaning;
@@ -40,6 +42,13 @@ impl<'d, 'n, 't> Fields<'d, 'n, 't> {
     /// A key with a default.
     pub(super) fn or<T: Decode>(&mut self, key: &'static str, default: T) -> T {
         self.optional(key).unwrap_or(default)
+    }
+
+    /// A small number within `range`, which may be missing.
+    pub(super) fn small(&mut self, key: &'static str, range: RangeInclusive<u8>) -> Option<u8> {
+        let range = i64::from(*range.start())..=i64::from(*range.end());
+        let number = self.with(key, |node, decoder| decoder.integer(node, range)).flatten();
+        number.and_then(|number| u8::try_from(number).ok())
     }
 
     /// A list in which nothing stands twice.

@@ -15,6 +15,7 @@ mod document;
 mod error;
 mod fields;
 mod names;
+mod properties;
 mod quantity;
 mod rules;
 mod scalar;
@@ -35,13 +36,17 @@ pub use default_value::{DefaultValue, MAX_DEFAULT_CHARS};
 pub use document::{ApiVersion, Kind, Metadata, Policy, Spec, Strategy};
 pub use error::{PolicyCode, PolicyError};
 pub use names::{MAX_COLUMN_CHARS, MAX_LABEL_CHARS, MAX_NAME_CHARS, MAX_OWNER_CHARS, MAX_PROSE_CHARS};
-pub use quantity::{MAX_MEMORY_BYTES, MIN_MEMORY_BYTES, MemorySize, Percent};
+pub use properties::{MAX_PROPERTIES, MAX_PROPERTY_CHARS};
+pub use quantity::{FileSize, MAX_FILE_BYTES, MAX_MEMORY_BYTES, MIN_FILE_BYTES, MIN_MEMORY_BYTES, MemorySize, Percent};
 pub use rules::{
     AddColumn, CastColumn, CharRule, DropColumn, IfExists, IfMissing, IntegerRule, RenameColumn, SchemaRules,
     TimestampRule, TypeRules,
 };
 pub use selection::{Glob, MAX_GLOB_CHARS, Source};
-pub use target::{MAX_TEMPLATE_CHARS, NameTemplate, PartitionBy, Partitioning, PartitioningMode, Target};
+pub use target::{
+    MAX_FORMAT_VERSION, MAX_TEMPLATE_CHARS, MAX_ZSTD_LEVEL, MIN_FORMAT_VERSION, MIN_ZSTD_LEVEL, NameTemplate,
+    PartitionBy, Partitioning, PartitioningMode, Target,
+};
 pub use tree::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_DEPTH, MAX_DOCUMENT_VALUES};
 
 use decode::{Decode as _, Decoder};

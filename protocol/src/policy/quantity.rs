@@ -1,4 +1,4 @@
-//! Percentages and amounts of memory, exact in every form.
+//! Percentages and sizes in bytes, exact in every form.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,75 +16,105 @@ use super::values::as_text;
 pub const MIN_MEMORY_BYTES: u64 = 16 << 20;
 /// Most memory of a batch: more than any node has, and far from overflow.
 pub const MAX_MEMORY_BYTES: u64 = 1 << 40;
-
-/// An amount of memory, written with a unit: `512MiB`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MemorySize {
-    bytes: u64,
-}
+/// Least size of data files: below it, opening a file costs more than reading it.
+pub const MIN_FILE_BYTES: u64 = 1 << 20;
+/// Most: an upload in parts of 8 MiB takes 10,000 of them, and no reader wants more.
+pub const MAX_FILE_BYTES: u64 = 64 << 30;
 
 const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
-impl MemorySize {
-    /// In bytes.
-    #[must_use]
-    pub fn bytes(self) -> u64 {
-        self.bytes
-    }
+/// The bytes that `text` says: a whole number with a unit.
+fn bytes_of(text: &str) -> Option<u64> {
+    let (digits, unit) = UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)))?;
+    let digits = digits.trim_end();
+    let count: Option<u64> = if digits.starts_with('+') { None } else { digits.parse().ok() };
+    count?.checked_mul(*unit)
 }
 
-impl FromStr for MemorySize {
-    type Err = BadText;
+/// `bytes` with the greatest unit that leaves no rest.
+fn text_of(bytes: u64) -> String {
+    let unit = UNITS.iter().find(|(_, unit)| bytes.is_multiple_of(*unit));
+    let (unit, size) = unit.copied().expect("sizes are made from whole KiB");
+    format!("{}{unit}", bytes / size)
+}
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hint = "for example 512MiB";
-        let unit = UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, bytes)));
-        let Some((digits, unit)) = unit else {
-            return Err(BadText::new(format!("`{text}` is no amount of memory: a whole number with KiB, MiB or GiB"))
-                .hint(hint));
-        };
-        let count = digits.trim_end();
-        let count: Option<u64> = if count.starts_with('+') { None } else { count.parse().ok() };
-        match count.and_then(|count| count.checked_mul(*unit)) {
-            Some(bytes) if (MIN_MEMORY_BYTES..=MAX_MEMORY_BYTES).contains(&bytes) => Ok(Self { bytes }),
-            Some(_) => Err(BadText::new(format!("`{text}` is out of range: 16MiB to 1024GiB"))),
-            None => Err(BadText::new(format!("`{text}` is no amount of memory: a whole number with KiB, MiB or GiB"))
-                .hint(hint)),
+/// Makes a type of sizes in bytes within a range, written with a unit.
+macro_rules! size {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $least:expr, $most:expr, $example:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name {
+            bytes: u64,
         }
-    }
-}
 
-impl fmt::Display for MemorySize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = UNITS.iter().find(|(_, bytes)| self.bytes.is_multiple_of(*bytes));
-        let (unit, bytes) = unit.copied().expect("sizes are made from whole KiB");
-        write!(f, "{}{unit}", self.bytes / bytes)
-    }
-}
-
-as_text!(MemorySize, {
-    "type": "string",
-    "pattern": "^[0-9]+ ?(KiB|MiB|GiB)$",
-    "description": "An amount of memory: a whole number with KiB, MiB or GiB.",
-    "examples": ["512MiB", "2GiB"]
-});
-
-impl Decode for MemorySize {
-    fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Self {
-        // A bare number lacks its unit; quotes would not help.
-        let Some(scalar) = decoder.scalar(node, "an amount of memory") else { return Self::blank() };
-        match scalar.text().parse() {
-            Ok(size) => size,
-            Err(BadText { message, hint }) => {
-                decoder.report(node.at, PolicyCode::PolicyOutOfRange, message, hint);
-                Self::blank()
+        impl $name {
+            /// In bytes.
+            #[must_use]
+            pub fn bytes(self) -> u64 {
+                self.bytes
             }
         }
-    }
 
-    fn blank() -> Self {
-        Self { bytes: MIN_MEMORY_BYTES }
-    }
+        impl FromStr for $name {
+            type Err = BadText;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                match bytes_of(text) {
+                    Some(bytes) if ($least..=$most).contains(&bytes) => Ok(Self { bytes }),
+                    Some(_) => {
+                        let (least, most) = (text_of($least), text_of($most));
+                        Err(BadText::new(format!("`{text}` is out of range: {least} to {most}")))
+                    }
+                    None => {
+                        let what = $what;
+                        let bad = BadText::new(format!("`{text}` is no {what}: a whole number with KiB, MiB or GiB"));
+                        Err(bad.hint(concat!("for example ", $example)))
+                    }
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&text_of(self.bytes))
+            }
+        }
+
+        as_text!($name, {
+            "type": "string",
+            "pattern": "^[0-9]+ ?(KiB|MiB|GiB)$",
+            "description": concat!("An ", $what, ": a whole number with KiB, MiB or GiB."),
+            "examples": [$example]
+        });
+
+        impl Decode for $name {
+            fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Self {
+                // A bare number lacks its unit; quotes would not help.
+                let Some(scalar) = decoder.scalar(node, concat!("an ", $what)) else { return Self::blank() };
+                match scalar.text().parse() {
+                    Ok(size) => size,
+                    Err(BadText { message, hint }) => {
+                        decoder.report(node.at, PolicyCode::PolicyOutOfRange, message, hint);
+                        Self::blank()
+                    }
+                }
+            }
+
+            fn blank() -> Self {
+                Self { bytes: $least }
+            }
+        }
+    };
+}
+
+size! {
+    /// An amount of memory, written with a unit: `512MiB`.
+    MemorySize, "amount of memory", MIN_MEMORY_BYTES, MAX_MEMORY_BYTES, "512MiB"
+}
+
+size! {
+    /// A size of data files, written with a unit: `512MiB`.
+    FileSize, "amount of bytes", MIN_FILE_BYTES, MAX_FILE_BYTES, "128MiB"
 }
 
 /// A share of 0 to 100 percent, exact to four digits behind the point.
@@ -200,6 +230,14 @@ mod tests {
         for text in ["512", "512MB", "1MiB", "-1GiB", "99999999999999999999GiB", "2000GiB", "MiB", "1.5GiB"] {
             assert!(text.parse::<MemorySize>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn files_have_a_range_of_their_own() {
+        assert_eq!("1MiB".parse::<FileSize>().unwrap().bytes(), 1 << 20);
+        let told = "1023KiB".parse::<FileSize>().unwrap_err();
+        assert_eq!(told.message, "`1023KiB` is out of range: 1MiB to 64GiB");
+        assert!("65GiB".parse::<FileSize>().is_err());
     }
 
     #[test]

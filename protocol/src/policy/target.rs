@@ -2,14 +2,18 @@
 //!
 //! Holds: [`Target`], [`NameTemplate`], [`Partitioning`]. Not here: whether a name is free (`planner`).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::clean::OrderBy;
 use super::decode::{BadText, Decode, Decoder};
 use super::error::PolicyCode;
+use super::properties::Properties;
+use super::quantity::FileSize;
 use super::tree::{Node, Value};
 use super::values::{as_text, choice};
 use crate::expr::nearest::nearest;
@@ -18,6 +22,14 @@ use crate::plan::Transform;
 
 /// Longest template; what it renders to is bounded by the catalog.
 pub const MAX_TEMPLATE_CHARS: usize = 255;
+/// Oldest version of Iceberg's format that is written: version 1 knows neither sequence numbers nor deletions of rows.
+pub const MIN_FORMAT_VERSION: u8 = 2;
+/// Newest version of Iceberg's format that is written.
+pub const MAX_FORMAT_VERSION: u8 = 3;
+/// Least level of zstd.
+pub const MIN_ZSTD_LEVEL: u8 = 1;
+/// Greatest level of zstd.
+pub const MAX_ZSTD_LEVEL: u8 = 22;
 
 /// Where the data goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +44,24 @@ pub struct Target {
     /// How target tables are partitioned.
     #[serde(default)]
     pub partitioning: Partitioning,
+    /// The order of rows within each data file, and the tables' sort order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sort_by: Vec<OrderBy>,
+    /// Iceberg's format version; 2 unless given, which every reader knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = MIN_FORMAT_VERSION, max = MAX_FORMAT_VERSION))]
+    pub format_version: Option<u8>,
+    /// Size at which data files are closed, and `write.target-file-size-bytes` of the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_size: Option<FileSize>,
+    /// zstd's level in data files, and `write.parquet.compression-level` of the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = MIN_ZSTD_LEVEL, max = MAX_ZSTD_LEVEL))]
+    pub zstd_level: Option<u8>,
+    /// Properties of the tables beside those that every table gets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = super::properties::MAX_PROPERTIES))]
+    pub table_properties: BTreeMap<String, String>,
 }
 
 /// A template of target names: `namespace.table`, with `{database}` and `{table}` standing for the dataset's.
@@ -191,6 +221,11 @@ impl Decode for Target {
             connection: fields.required("connection"),
             name: fields.or("name", NameTemplate::default()),
             partitioning: fields.or("partitioning", Partitioning::default()),
+            sort_by: fields.or("sortBy", Vec::new()),
+            format_version: fields.small("formatVersion", MIN_FORMAT_VERSION..=MAX_FORMAT_VERSION),
+            file_size: fields.optional("fileSize"),
+            zstd_level: fields.small("zstdLevel", MIN_ZSTD_LEVEL..=MAX_ZSTD_LEVEL),
+            table_properties: fields.or("tableProperties", Properties::default()).0,
         })
     }
 
@@ -199,6 +234,11 @@ impl Decode for Target {
             connection: ConnectionName::blank(),
             name: NameTemplate::default(),
             partitioning: Partitioning::default(),
+            sort_by: Vec::new(),
+            format_version: None,
+            file_size: None,
+            zstd_level: None,
+            table_properties: BTreeMap::new(),
         }
     }
 }

@@ -111,6 +111,29 @@ fn a_table_is_partitioned_anew_and_readers_prune_by_it() {
 }
 
 #[test]
+fn a_sorted_table_of_format_version_3_with_properties_is_what_independent_readers_see() {
+    let world = world();
+    let node = world.start();
+    let target = "target: { connection: lake, formatVersion: 3, fileSize: 1MiB, zstdLevel: 9, tableProperties: { domain: music, gc.enabled: \"false\" }, sortBy: [{ column: seconds, direction: desc }, { column: id, nulls: first }] }";
+    node.cli.migrate(&policy("plays", "music.plays", target).replacen("  target: { connection: lake }\n", "", 1));
+    node.cli.expect("music.plays", "committed", "");
+    world.agrees(&["music.plays"], &[]);
+    let table = world.tables()["music.plays"].clone();
+    assert_eq!(table["format_version"], 3);
+    assert_eq!(table["sort"], json!(["seconds DESC NULLS LAST", "id ASC NULLS FIRST"]));
+    for (name, value) in [
+        ("domain", "music"),
+        ("gc.enabled", "false"),
+        ("write.parquet.compression-level", "9"),
+        ("write.target-file-size-bytes", "1048576"),
+    ] {
+        assert_eq!(table["properties"][name], value, "{table:#}");
+    }
+    node.cli.act("rollback", "music.plays");
+    assert!(world.tables().get("music.plays").is_none());
+}
+
+#[test]
 fn partition_columns_become_ordinary_ones_when_there_is_to_be_no_partitioning() {
     let world = world();
     let node = world.start();

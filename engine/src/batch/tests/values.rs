@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
-    Int16Array, Int32Array, Int32Builder, Int64Array, ListArray, MapBuilder, RecordBatch, StringArray, StringBuilder,
-    StructArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
+    Int8Array, Int16Array, Int32Array, Int32Builder, Int64Array, ListArray, MapBuilder, RecordBatch, StringArray,
+    StringBuilder, StructArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type};
 use skein_protocol::problem::Code;
@@ -177,4 +177,44 @@ fn counts_alone_are_enough_for_plans_that_want_no_more() {
     let evidence = &ran.results[0].evidence;
     assert!(!evidence.summed);
     assert_eq!((evidence.source.rows, evidence.found.rows, evidence.found.sum.0), (3, 3, 0));
+}
+
+#[test]
+fn rows_are_sorted_within_each_file_and_partition_whatever_fits_in_memory() {
+    let mut warehouse = Warehouse::new();
+    let mut next = 1_u64;
+    let mut random = move || {
+        next = next.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        i64::try_from(next >> 40).unwrap()
+    };
+    let numbers: Vec<Option<i64>> = (0..6_000).map(|_| Some(random() % 50).filter(|number| *number > 2)).collect();
+    let names: Vec<String> = (0..6_000).map(|_| format!("n{}", random() % 900)).collect();
+    let sides: Vec<String> = (0..6_000).map(|_| format!("s{}", random() % 3)).collect();
+    let rows = table(vec![
+        ("number", Arc::new(Int64Array::from(numbers)) as ArrayRef),
+        ("name", Arc::new(StringArray::from(names))),
+        ("side", Arc::new(StringArray::from(sides))),
+    ]);
+    warehouse.add("part-0", &rows);
+    let rules = "#target, sortBy: [{ column: number, direction: desc }, { column: NAME }]";
+    for (partitioning, memory, files) in [
+        ("", 64 << 20, 1..=1),
+        ("", 512 << 10, 2..=100),
+        (", partitioning: [{ column: side }]", 64 << 20, 3..=3),
+        (", partitioning: [{ column: side }]", 512 << 10, 4..=300),
+    ] {
+        warehouse.memory_bytes = memory;
+        let ran = warehouse.run(warehouse.plan(&format!("{rules}{partitioning}")));
+        assert!(files.contains(&ran.files.len()), "{} files with {memory} bytes", ran.files.len());
+        assert_eq!(hashes(&rows_of(&ran.files).unwrap()), hashes(&rows));
+        for file in &ran.files {
+            let found = rows_of(std::slice::from_ref(file)).unwrap();
+            let (numbers, names) = (found.column(0).as_primitive::<Int64Type>(), found.column(1).as_string::<i32>());
+            let keys: Vec<_> = (0..found.num_rows())
+                // Nulls stand last, so they are less than all where the greatest is first.
+                .map(|row| (std::cmp::Reverse(numbers.is_valid(row).then(|| numbers.value(row))), names.value(row)))
+                .collect();
+            assert!(keys.is_sorted(), "{keys:?}");
+        }
+    }
 }

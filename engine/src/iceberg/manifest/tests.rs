@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use iceberg::spec::{Datum, FormatVersion, Manifest, ManifestList};
+use iceberg::spec::{Datum, FormatVersion, Manifest, ManifestList, SortDirection};
 
 use super::*;
 use crate::iceberg::fixture;
@@ -89,7 +89,7 @@ fn a_manifest_list_is_read_with_its_ranges() {
     less[8] = None;
     let partitions = summaries(&shape, &[entry(values), entry(less)]).unwrap();
     let listed = Listed { location: "/w/m0.avro".to_owned(), bytes: 100, files: 2, rows: 14, partitions };
-    let bytes = manifest_list(&[listed.clone(), listed], 42, 1, [7; 16]);
+    let bytes = manifest_list(&shape, &[listed.clone(), listed], 42, 1, [7; 16]);
     let parsed = ManifestList::parse_with_version(&bytes, FormatVersion::V2).unwrap();
     assert_eq!(parsed.entries().len(), 2);
     let found = &parsed.entries()[0];
@@ -114,6 +114,43 @@ fn a_manifest_list_is_read_with_its_ranges() {
 
 #[test]
 fn an_empty_manifest_list_is_a_file_of_its_own() {
-    let bytes = manifest_list(&[], 42, 1, [7; 16]);
+    let shape = TableShape::of(&fixture::target(&[("a", "int")])).unwrap();
+    let bytes = manifest_list(&shape, &[], 42, 1, [7; 16]);
     assert!(ManifestList::parse_with_version(&bytes, FormatVersion::V2).unwrap().entries().is_empty());
+}
+
+#[test]
+fn in_format_version_3_rows_are_numbered_manifest_after_manifest() {
+    let mut target = fixture::target(&[("a", "int"), ("b", "string")]);
+    target.format_version = 3;
+    let shape = TableShape::of(&target).unwrap();
+    let bytes = manifest(&shape, &[entry(vec![])], 42, [7; 16]).unwrap();
+    let parsed = Manifest::parse_avro(&bytes).unwrap();
+    assert_eq!(*parsed.metadata().format_version(), FormatVersion::V3);
+    let file = parsed.entries()[0].data_file();
+    assert_eq!((file.record_count(), file.split_offsets()), (7, Some([4, 4_000].as_slice())));
+    // The number of its first row follows from the manifest's.
+    assert_eq!(file.first_row_id(), None);
+    let of = |location: &str, rows| Listed {
+        location: location.to_owned(),
+        bytes: 100,
+        files: 1,
+        rows,
+        partitions: Vec::new(),
+    };
+    let bytes =
+        manifest_list(&shape, &[of("/w/m0.avro", 14), of("/w/m1.avro", 3), of("/w/m2.avro", 1)], 42, 1, [7; 16]);
+    let list = ManifestList::parse_with_version(&bytes, FormatVersion::V3).unwrap();
+    let first: Vec<_> = list.entries().iter().map(|manifest| manifest.first_row_id).collect();
+    assert_eq!(first, [Some(0), Some(14), Some(17)]);
+}
+
+#[test]
+fn files_of_a_sorted_table_name_its_sort_order() {
+    let mut target = fixture::target(&[("a", "int"), ("b", "string")]);
+    target.sort = vec![fixture::order("b", true, false)];
+    let shape = TableShape::of(&target).unwrap();
+    let parsed = Manifest::parse_avro(&manifest(&shape, &[entry(vec![])], 42, [7; 16]).unwrap()).unwrap();
+    assert_eq!(parsed.entries()[0].data_file().sort_order_id(), Some(1));
+    assert_eq!((shape.sort.fields[0].source_id, shape.sort.fields[0].direction), (2, SortDirection::Descending));
 }

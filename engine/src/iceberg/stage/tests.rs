@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use iceberg::spec::{PrimitiveType, TableMetadata};
+use iceberg::spec::{FormatVersion, PrimitiveType, TableMetadata};
 use skein_protocol::data_plane::Class;
 
 use super::*;
@@ -62,6 +62,26 @@ fn the_metadata_has_what_the_plan_and_the_caller_say() {
     assert_eq!((summary["added-records"].as_str(), summary["total-records"].as_str()), ("50", "50"));
     assert_eq!(summary["skein.migration"], plan.migration.to_string());
     assert_eq!((table.files, table.rows), (1, 50));
+}
+
+#[test]
+fn a_sorted_table_of_format_version_3_is_read_back_as_planned() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut target = fixture::target(&[("a", "int"), ("s", "string")]);
+    target.format_version = 3;
+    target.sort = vec![fixture::order("s", true, false), fixture::order("a", false, true)];
+    let plan = Arc::new(fixture::plan(target, folder.path()));
+    let files = Files::new(Arc::default());
+    let staged = fixture::write(&files, &plan, 0, &fixture::rows(&plan, 0, 50));
+    let table = stage(&files, &fixture::stage_request(&plan, staged)).unwrap();
+    let metadata: TableMetadata = serde_json::from_slice(&fs::read(&table.metadata_location).unwrap()).unwrap();
+    assert_eq!((metadata.format_version(), metadata.next_row_id()), (FormatVersion::V3, 50));
+    assert_eq!(metadata.current_snapshot().unwrap().row_range(), Some((0, 50)));
+    assert_eq!(metadata.default_sort_order_id(), 1);
+    let order = metadata.default_sort_order();
+    assert_eq!(order.fields.iter().map(|field| field.source_id).collect::<Vec<_>>(), [2, 1]);
+    let contents = Contents::read(&fixture::files(), &table.metadata_location).unwrap();
+    assert_eq!(contents.files().map(|file| file.rows).sum::<u64>(), 50);
 }
 
 #[test]

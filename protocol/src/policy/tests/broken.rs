@@ -183,6 +183,32 @@ spec:
 }
 
 #[test]
+fn settings_of_targets() {
+    for (target, codes) in [
+        ("formatVersion: ‸1", &["OUT_OF_RANGE"][..]),
+        ("formatVersion: 3, fileSize: 64MiB, zstdLevel: 9, tableProperties: { gc.enabled: \"false\" }", &[]),
+        ("formatVersion: ‸4, fileSize: ‸64, zstdLevel: ‸0", &["OUT_OF_RANGE", "OUT_OF_RANGE", "OUT_OF_RANGE"]),
+        ("formatVersion: ‸\"3\", fileSize: ‸10KiB, zstdLevel: ‸23", &["WRONG_TYPE", "OUT_OF_RANGE", "OUT_OF_RANGE"]),
+        ("tableProperties: ‸[a]", &["WRONG_TYPE"]),
+        ("sortBy: [{ column: a, direction: desc, nulls: first }, { column: ‸A }]", &["CONTRADICTION"]),
+        ("sortBy: [‸a, { column: b, direction: ‸down }]", &["WRONG_TYPE", "UNKNOWN_VALUE"]),
+        (
+            "tableProperties: { a: ‸1, ‸b c: x, ‸skein.run: x, c: ‸\"x\\ty\" }",
+            &["WRONG_TYPE", "BAD_NAME", "BAD_NAME", "OUT_OF_RANGE"],
+        ),
+        (
+            "tableProperties: { ‸write.target-file-size-bytes: x, ‸Metadata_Location: x, ‸format-version: x }",
+            &["BAD_NAME", "BAD_NAME", "BAD_NAME"],
+        ),
+    ] {
+        check_document(&minimal("").replace("connection: lake", &format!("connection: lake, {target}")), codes);
+    }
+    let taken = minimal("")
+        .replace("connection: lake", "connection: lake, tableProperties: { write.target-file-size-bytes: x }");
+    assert_eq!(said(&taken)[0].hint.as_deref(), Some("say it as fileSize"));
+}
+
+#[test]
 fn types_and_defaults() {
     check(&[
         ("  schema: { add: [{ name: x, type: ‸strng }] }\n", &["BAD_TYPE"]),

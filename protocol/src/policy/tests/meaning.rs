@@ -3,8 +3,8 @@
 use super::{documented, minimal};
 use crate::hash::{Hash256, canonical_json};
 use crate::policy::{
-    BatchComparison, CleanRule, FinalComparison, IfMissing, MAX_DOCUMENT_BYTES, Partitioning, PartitioningMode, Policy,
-    Strategy, parse,
+    BatchComparison, CleanRule, Direction, FinalComparison, IfMissing, MAX_DOCUMENT_BYTES, Partitioning,
+    PartitioningMode, Policy, Strategy, parse,
 };
 
 #[test]
@@ -41,6 +41,11 @@ fn the_whole_document_is_read_as_it_is_meant() {
     assert_eq!(spec.strategy, Strategy::Auto);
     let Partitioning::Fields(fields) = &spec.target.partitioning else { panic!("a list is expected") };
     assert_eq!(fields.iter().map(|field| field.field_name()).collect::<Vec<_>>(), ["dt", "user_bucket"]);
+    let target = &spec.target;
+    assert_eq!((target.format_version, target.zstd_level), (Some(3), Some(9)));
+    assert_eq!(target.file_size.unwrap().bytes(), 256 << 20);
+    assert_eq!(target.table_properties["gc.enabled"], "false");
+    assert_eq!((target.sort_by.len(), target.sort_by[0].direction), (2, Direction::Desc));
     assert_eq!(spec.schema.add[0].default.text(), Some(""));
     let drops: Vec<_> = spec.schema.drop.iter().map(|rule| (rule.column.as_str(), rule.if_missing)).collect();
     assert_eq!(drops, [("legacy_flag", IfMissing::Refuse), ("debug_info", IfMissing::Skip)]);
