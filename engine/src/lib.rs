@@ -7,6 +7,8 @@ pub mod checksum;
 pub mod engine;
 pub mod failure;
 pub mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod iceberg;
 mod io_runtime;
 mod metastore;

@@ -80,12 +80,20 @@ impl Argument<'_> {
 }
 
 /// What an answer is, once it could be read.
-enum Answer<T> {
+pub(super) enum Answer<T> {
     Result(T),
     /// An exception that the call declares: number of its field, message.
     Exception(i16, String),
     /// An exception of the protocol itself.
     Refused(thrift::ApplicationError),
+}
+
+#[cfg(any(test, feature = "fuzzing"))]
+impl<T> Answer<T> {
+    /// The result, if it is one.
+    pub(super) fn found(self) -> Option<T> {
+        if let Self::Result(found) = self { Some(found) } else { None }
+    }
 }
 
 impl Session {
@@ -170,7 +178,7 @@ fn request(name: &str, sequence: i32, arguments: &[Argument<'_>]) -> thrift::Res
 }
 
 /// The result's struct: field 0 is the result, any other one an exception with its message in field 1.
-fn result<T>(
+pub(super) fn result<T>(
     input: &mut dyn TInputProtocol,
     result_type: TType,
     read: impl FnOnce(&mut dyn TInputProtocol) -> thrift::Result<T>,

@@ -9,6 +9,8 @@
 mod call;
 mod channel;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod objects;
 #[cfg(test)]
 mod stand_in;

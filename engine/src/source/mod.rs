@@ -19,6 +19,8 @@ mod file_schema;
 mod findings;
 mod fingerprint;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod inspect;
 mod inspect_text;
 mod listing;

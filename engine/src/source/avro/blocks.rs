@@ -101,6 +101,25 @@ impl PlainBlocks {
     }
 }
 
+/// The rows of `file` by its blocks' counts, and those of the blocks that the decoder is given.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::source) fn counted_and_given(file: crate::files::Opened) -> Result<(u64, u64), DecodeFailure> {
+    let watched = Watched::new(file);
+    let header = Header::read(BufReader::new(watched.from(0)))?;
+    let counted = rows(&watched, &header)?;
+    let mut blocks = PlainBlocks::new(&watched, header)?;
+    let mut given = 0_u64;
+    loop {
+        // The header was made first, and each block is one piece behind it.
+        blocks.next_block()?;
+        if blocks.plain.is_empty() {
+            return Ok((counted, given));
+        }
+        let (rows, _) = counts(&mut Counted::new(blocks.plain.as_slice()))?;
+        given += rows;
+    }
+}
+
 impl Read for PlainBlocks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.fill_buf()?.read(buffer)?;

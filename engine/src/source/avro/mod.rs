@@ -13,4 +13,6 @@ mod reader;
 mod schema;
 mod walk;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use blocks::counted_and_given;
 pub(super) use reader::{AvroReader, tail};

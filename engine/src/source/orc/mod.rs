@@ -13,4 +13,6 @@ mod tail;
 mod timestamps;
 
 pub(super) use reader::OrcReader;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use tail::look_at_file as look_at;
 pub(super) use tail::tail;

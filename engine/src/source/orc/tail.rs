@@ -121,6 +121,12 @@ fn look_at(watched: &Watched) -> Result<WriterCalendar, DecodeFailure> {
     Ok(WriterCalendar { julian_dates: julian, julian_timestamps: julian, julian_int96: false, int96_zone: None })
 }
 
+/// What is looked at in `file` before the decoder sees it.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::source) fn look_at_file(file: files::Opened) -> Result<(), DecodeFailure> {
+    look_at(&Watched::new(file)).map(|_| ())
+}
+
 /// The numbers of a type's children.
 fn children(of_type: &[u8]) -> Option<Vec<u64>> {
     let mut children = Vec::new();

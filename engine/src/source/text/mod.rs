@@ -193,5 +193,11 @@ impl TextReader {
     }
 }
 
+/// Whether a line is JSON.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn json_syntax(line: &str) -> Result<(), String> {
+    json_tree::parse(line).map(|_| ())
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| skein_engine::fuzzing::run("orc_tail", bytes));
