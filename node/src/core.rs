@@ -266,9 +266,13 @@ impl Core {
         let (json, document) = self.compute(work).await?.map_err(|error| bad("a document", &error))?;
         match self.ledger.blobs().put(json.into_bytes()).await {
             Ok(hash) => Ok((hash, document)),
-            Err(error @ (LedgerError::BlobTooLarge { .. } | LedgerError::NotStorable { .. })) => {
-                Err(DocumentError::Bad(error.problem()))
-            }
+            Err(LedgerError::BlobTooLarge { bytes, limit }) => Err(DocumentError::Bad(Problem::new(
+                Code::LayoutUnsupported,
+                "a document of the migration",
+                format!("it would have {bytes} bytes, and at most {limit} can be kept; a plan names every file"),
+                "Merge small files, or migrate the table in parts",
+            ))),
+            Err(error @ LedgerError::NotStorable { .. }) => Err(DocumentError::Bad(error.problem())),
             Err(error) => Err(error.into()),
         }
     }

@@ -36,15 +36,7 @@ impl Hash256 {
     }
 }
 
-/// JSON with object keys sorted by their UTF-8 bytes, no white space, numbers as serde_json writes them.
-///
-/// # Errors
-/// When the document cannot be expressed as JSON.
-pub fn canonical_json<T: Serialize>(document: &T) -> Result<String, serde_json::Error> {
-    let mut value = serde_json::to_value(document)?;
-    value.sort_all_objects();
-    serde_json::to_string(&value)
-}
+pub use crate::canonical::canonical_json;
 
 impl fmt::Display for Hash256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

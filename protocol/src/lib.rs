@@ -8,6 +8,7 @@
 pub mod alert;
 pub mod api;
 pub mod calls;
+mod canonical;
 #[cfg(test)]
 mod chance;
 pub mod connection;

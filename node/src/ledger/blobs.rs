@@ -17,8 +17,8 @@ use super::store::{Store, Write};
 use super::{LedgerError, Peers};
 use crate::env::Blocking;
 
-/// No blob is larger: the plan of a table with 100,000 files has about 20 MB.
-pub const MAX_BLOB_BYTES: usize = 64 << 20;
+/// No blob is larger: the plan of a table with a million files has about 200 MB, and a frame holds no more than this and a little.
+pub const MAX_BLOB_BYTES: usize = 240 << 20;
 /// Bytes that are hashed in place; more are hashed off the async threads.
 const HASH_IN_PLACE_BYTES: usize = 64 << 10;
 
