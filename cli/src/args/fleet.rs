@@ -9,7 +9,7 @@ pub(crate) const FLEET_EXAMPLES: &str = "A fleet of two machines:
   one$ skein fleet init --dir /var/lib/skein --fleet-listen 10.0.0.1:7401
   one$ skein-node --config /var/lib/skein/skein-node.yaml
   two$ skein-node --config node.yaml --join 10.0.0.1:7401 --token TOKEN
-All nodes of a fleet must see one file system, and need the same connections.";
+All nodes need the same connections, and must find the same things there: folders must be shared ones.";
 
 /// Shown below the help of `node`.
 pub(crate) const NODE_EXAMPLES: &str = "Before a machine is away for long:

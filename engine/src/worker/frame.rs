@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Bytes of the length, which is little-endian.
 const LENGTH_BYTES: usize = 4;
-/// Longest message. A plan is 64 MiB at most; an inspection of a million files takes some 400 MB.
+/// Longest message. A plan is 240 MiB at most (`MAX_BLOB_BYTES`); an inspection of a million files takes some 400 MB.
 const MAX_MESSAGE_BYTES: usize = 1 << 30;
 
 /// A message as a frame.

@@ -54,7 +54,8 @@ fn call_seconds() -> u64 {
     CALL_SECONDS
 }
 
-/// A Hive Metastore as the catalog of Iceberg tables.
+/// A Hive Metastore as the catalog of Iceberg tables. How it is called is said as in [`HiveMetastore`], field by field: serde
+/// cannot flatten a shared part where unknown fields are denied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HiveCatalog {

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::decode::{BadText, Decode, Decoder};
-use super::error::{PolicyCode, Step};
-use super::tree::{Node, Value};
+use super::error::PolicyCode;
+use super::tree::Node;
+use super::values::texts_by_name;
 
 /// Most properties of a table: a metadata file is read whole, by every reader.
 pub const MAX_PROPERTIES: usize = 100;
@@ -54,23 +55,11 @@ pub(super) struct Properties(pub(super) BTreeMap<String, String>);
 
 impl Decode for Properties {
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Self {
-        let Value::Map(entries) = &node.value else {
-            decoder.wrong_type(node, "a mapping of names to texts");
-            return Self::default();
-        };
-        if entries.len() > MAX_PROPERTIES {
-            let message = format!("a table has at most {MAX_PROPERTIES} properties, and these are {}", entries.len());
+        let properties = texts_by_name(node, decoder, name, (PolicyCode::PolicyOutOfRange, value));
+        if properties.len() > MAX_PROPERTIES {
+            let message =
+                format!("a table has at most {MAX_PROPERTIES} properties, and these are {}", properties.len());
             decoder.report(node.at, PolicyCode::PolicyOutOfRange, message, None);
-        }
-        let mut properties = BTreeMap::new();
-        for entry in entries {
-            decoder.within(Step::Key(entry.key.clone()), |decoder| {
-                if let Err(bad) = name(&entry.key) {
-                    decoder.report(entry.key_at, PolicyCode::PolicyBadName, bad.message, bad.hint);
-                }
-                let value = decoder.parse(&entry.value, PolicyCode::PolicyOutOfRange, value);
-                properties.insert(entry.key.clone(), value.unwrap_or_default());
-            });
         }
         Self(properties)
     }

@@ -55,26 +55,36 @@ impl<T: Decode> Decode for Vec<T> {
 /// Labels: any text under keys that the caller checks.
 impl Decode for BTreeMap<String, String> {
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Self {
-        let Value::Map(entries) = &node.value else {
-            decoder.wrong_type(node, "a mapping of names to texts");
-            return Self::new();
-        };
-        let mut labels = Self::new();
-        for entry in entries {
-            decoder.within(Step::Key(entry.key.clone()), |decoder| {
-                if let Err(bad) = names::label_key(&entry.key) {
-                    decoder.report(entry.key_at, PolicyCode::PolicyBadName, bad.message, bad.hint);
-                }
-                let value = decoder.parse(&entry.value, PolicyCode::PolicyBadName, names::label_value);
-                labels.insert(entry.key.clone(), value.unwrap_or_default());
-            });
-        }
-        labels
+        texts_by_name(node, decoder, names::label_key, (PolicyCode::PolicyBadName, names::label_value))
     }
 
     fn blank() -> Self {
         Self::new()
     }
+}
+
+/// A mapping of names to texts, with what is checked of both; `value.0` is the code of a wrong text.
+pub(super) fn texts_by_name(
+    node: &Node,
+    decoder: &mut Decoder<'_>,
+    name: fn(&str) -> Result<(), BadText>,
+    value: (PolicyCode, fn(&str) -> Result<String, BadText>),
+) -> BTreeMap<String, String> {
+    let Value::Map(entries) = &node.value else {
+        decoder.wrong_type(node, "a mapping of names to texts");
+        return BTreeMap::new();
+    };
+    let mut texts = BTreeMap::new();
+    for entry in entries {
+        decoder.within(Step::Key(entry.key.clone()), |decoder| {
+            if let Err(bad) = name(&entry.key) {
+                decoder.report(entry.key_at, PolicyCode::PolicyBadName, bad.message, bad.hint);
+            }
+            let text = decoder.parse(&entry.value, value.0, value.1);
+            texts.insert(entry.key.clone(), text.unwrap_or_default());
+        });
+    }
+    texts
 }
 
 impl Decode for DataType {
