@@ -107,8 +107,15 @@ impl Engine {
     pub fn new(connections: Connections, settings: EngineSettings) -> Self {
         let fsyncs = Arc::new(AtomicU64::new(0));
         let runtime = Arc::new(IoRuntime::default());
-        let objects = Arc::new(ObjectStores::new(Arc::clone(&runtime), connections.values()));
-        let files = Files::with_objects(Arc::clone(&fsyncs), objects);
+        let mut objects = ObjectStores::new(Arc::clone(&runtime), connections.values());
+        for connection in connections.values() {
+            if let Connection::Iceberg(config) = connection
+                && let Some(vendor) = catalog::vendor_of(config, &runtime)
+            {
+                objects.vend(&config.warehouse, &config.storage, vendor);
+            }
+        }
+        let files = Files::with_objects(Arc::clone(&fsyncs), Arc::new(objects));
         let (mut sources, mut targets) = (BTreeMap::new(), BTreeMap::new());
         for (name, connection) in connections {
             match connection {

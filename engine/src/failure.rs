@@ -16,6 +16,10 @@ const MAX_CHAIN: usize = 16;
 /// "… failed": `writing a data file`.
 #[must_use]
 pub fn of_io(doing: &str, place: &str, error: &io::Error) -> Failure {
+    // A catalog that gave no credentials has said why.
+    if let Some(failure) = failure_in(error) {
+        return failure.clone();
+    }
     let code = io_code(error);
     let next = match code {
         Code::DiskFull => "Free space where the target's warehouse lies; the work is tried again by itself",
@@ -61,6 +65,22 @@ pub fn io_error_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error
             return io.get_ref().and_then(|inner| io_error_in(inner)).or(Some(io));
         }
         current = error.source();
+    }
+    None
+}
+
+/// The failure among the causes of `error`, if any.
+fn failure_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
+    let mut current = Some(error);
+    for _ in 0..MAX_CHAIN {
+        let error = current?;
+        if let Some(failure) = error.downcast_ref::<Failure>() {
+            return Some(failure);
+        }
+        current = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     None
 }

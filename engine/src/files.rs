@@ -23,11 +23,13 @@ mod opened;
 mod stat;
 #[cfg(test)]
 mod tests;
+mod vended;
 mod writer;
 
 pub use objects::ObjectStores;
 pub use opened::{Cursor, Opened};
 pub use stat::Stat;
+pub(crate) use vended::{Vended, Vendor};
 pub use writer::StagedWriter;
 
 /// Bytes that are read at once when a file is hashed: large enough that system calls do not count.

@@ -113,6 +113,9 @@ pub struct RestCatalog {
     /// PEM file of authorities that are trusted besides the system's, absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<String>,
+    /// Whether the catalog gives out the credentials for the warehouse, for one table each and for a while.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vended_credentials: bool,
 }
 
 /// An Iceberg SQL catalog on PostgreSQL, with the tables that pyiceberg's and iceberg-rust's have.
@@ -195,7 +198,8 @@ fn default_catalog_name() -> String {
 }
 
 impl Connection {
-    /// Roots of the object stores that it reads or writes (`s3://bucket`), and how they are reached.
+    /// Roots of the object stores that it reads or writes (`s3://bucket`), and how they are reached. A warehouse whose catalog
+    /// gives out credentials is none of them: it is reached table by table.
     #[must_use]
     pub fn stores(&self) -> (BTreeSet<String>, &StorageOptions) {
         let (places, storage): (Vec<&String>, _) = match self {
@@ -204,6 +208,9 @@ impl Connection {
                 &hive.storage,
             ),
             Self::HiveMetastore(metastore) => (metastore.allowed_roots.iter().collect(), &metastore.storage),
+            Self::Iceberg(iceberg) if iceberg.rest.as_ref().is_some_and(|rest| rest.vended_credentials) => {
+                (Vec::new(), &iceberg.storage)
+            }
             Self::Iceberg(iceberg) => (vec![&iceberg.warehouse], &iceberg.storage),
         };
         (places.into_iter().filter_map(|place| Some(in_store(place)?.0)).collect(), storage)

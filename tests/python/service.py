@@ -13,6 +13,7 @@ Not here: what is done with it.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -24,6 +25,19 @@ import urllib.request
 from pathlib import Path
 
 KEY, SECRET = "tester", "secret-of-the-test"
+# The role in whose name the catalog gives out credentials for one table's folder each, and who may take it.
+ROLE = "arn:aws:iam::role/Vendor"
+IAM = {
+    "sts": {"tokenDuration": "1h", "maxSessionLength": "12h", "issuer": "seaweedfs-sts",
+            "signingKey": base64.b64encode(b"signs the tokens of tests alone.").decode()},
+    "policy": {"defaultEffect": "Deny", "storeType": "memory"},
+    "policies": [{"name": "Lake", "document": {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::warehouse", "arn:aws:s3:::warehouse/*"]}]}}],
+    "roles": [{"roleName": "Vendor", "roleArn": ROLE, "attachedPolicies": ["Lake"], "trustPolicy": {
+        "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Federated": "iceberg-catalog"},
+                                                "Action": ["sts:AssumeRoleWithCredentials"]}]}}],
+    "providers": [],
+}
 # weed's listeners; each of them listens somewhere even if nobody asks for it.
 PORTS = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc",
          "s3.port", "s3.port.grpc", "s3.port.iceberg", "s3.port.lance", "webdav.port", "admin.port", "admin.port.grpc"]
@@ -55,8 +69,10 @@ def has_warehouse(rest: str) -> bool:
 
 def seaweedfs(folder: Path) -> None:
     ports = dict(zip(PORTS, free_ports(len(PORTS))))
+    (folder / "iam.json").write_text(json.dumps(IAM))
     command = [str(Path(sys.executable).parent / "weed"), "mini", f"-dir={folder}", "-ip=127.0.0.1",
                "-ip.bind=127.0.0.1", "-master.telemetry=false", "-tableBucket=warehouse", "-bucket=plain",
+               f"-s3.iam.config={folder / 'iam.json'}", f"-s3.iceberg.credentialRole={ROLE}",
                *(f"-{name}={port}" for name, port in ports.items())]
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
     with open(folder / "weed.log", "wb") as log:

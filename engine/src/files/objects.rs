@@ -19,6 +19,7 @@ use object_store::{
 };
 use skein_protocol::connection::{Connection, StorageOptions, in_store};
 
+use super::vended::{self, VendedStores, Vendor};
 use crate::io_runtime::IoRuntime;
 
 /// How long a request is tried again by the client itself; the control plane tries again later anyway.
@@ -32,6 +33,8 @@ pub struct ObjectStores {
     /// Options by the root of a bucket (`s3://bucket`).
     options: BTreeMap<String, StorageOptions>,
     open: Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>,
+    /// Warehouses whose catalogs give out credentials.
+    vended: Vec<VendedStores>,
     runtime: Arc<IoRuntime>,
 }
 
@@ -62,7 +65,12 @@ impl ObjectStores {
             let (roots, storage) = connection.stores();
             options.extend(roots.into_iter().map(|root| (root, storage.clone())));
         }
-        Self { options, open: Mutex::default(), runtime }
+        Self { options, open: Mutex::default(), vended: Vec::new(), runtime }
+    }
+
+    /// From now on, what lies in the warehouse `location` is reached with the credentials that `vendor` gives out.
+    pub(crate) fn vend(&mut self, location: &str, options: &StorageOptions, vendor: Arc<dyn Vendor>) {
+        self.vended.extend(VendedStores::new(location, options.clone(), vendor));
     }
 
     /// The object at `location`.
@@ -71,8 +79,12 @@ impl ObjectStores {
     /// When it is no location of an object, or no connection has its bucket.
     pub(super) fn object(&self, location: &str) -> io::Result<Object> {
         let (root, key) = in_store(location).ok_or_else(|| invalid(location, "it names no object"))?;
-        let key = Key::parse(key).map_err(|error| invalid(location, &error.to_string()))?;
-        Ok(Object { store: self.store(&root, location)?, key, location: location.to_owned() })
+        let parsed = Key::parse(key).map_err(|error| invalid(location, &error.to_string()))?;
+        let store = match self.vended.iter().find(|warehouse| warehouse.has(&root, key)) {
+            Some(warehouse) => warehouse.store(key)?,
+            None => self.store(&root, location)?,
+        };
+        Ok(Object { store, key: parsed, location: location.to_owned() })
     }
 
     fn store(&self, root: &str, location: &str) -> io::Result<Arc<dyn ObjectStore>> {
@@ -82,7 +94,7 @@ impl ObjectStores {
         }
         let options =
             self.options.get(root).ok_or_else(|| invalid(location, "no connection of this node has its bucket"))?;
-        let store = client(root, options).map_err(|error| invalid(root, &error.to_string()))?;
+        let store = client(root, options, None).map_err(|error| invalid(root, &error.to_string()))?;
         open.insert(root.to_owned(), Arc::clone(&store));
         Ok(store)
     }
@@ -184,7 +196,12 @@ impl ObjectStores {
     }
 }
 
-fn client(root: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn ObjectStore>> {
+/// A client of the store at `root`. Credentials come from `vended` where that is given, which is for S3 alone.
+pub(super) fn client(
+    root: &str,
+    options: &StorageOptions,
+    vended: Option<Arc<vended::Source>>,
+) -> object_store::Result<Arc<dyn ObjectStore>> {
     use object_store::aws::AmazonS3Builder;
     use object_store::azure::MicrosoftAzureBuilder;
     use object_store::gcp::GoogleCloudStorageBuilder;
@@ -207,7 +224,11 @@ fn client(root: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn 
     Ok(match scheme {
         // The store compares what it got with a checksum that was made here.
         ObjectStoreScheme::AmazonS3 => {
-            build!(AmazonS3Builder::new().with_checksum_algorithm(object_store::aws::Checksum::SHA256))
+            let mut builder = AmazonS3Builder::new().with_checksum_algorithm(object_store::aws::Checksum::SHA256);
+            if let Some(source) = vended {
+                builder = builder.with_credentials(source);
+            }
+            build!(builder)
         }
         ObjectStoreScheme::GoogleCloudStorage => build!(GoogleCloudStorageBuilder::new()),
         ObjectStoreScheme::MicrosoftAzure => build!(MicrosoftAzureBuilder::new()),
@@ -215,7 +236,7 @@ fn client(root: &str, options: &StorageOptions) -> object_store::Result<Arc<dyn 
     })
 }
 
-fn invalid(location: &str, why: &str) -> io::Error {
+pub(super) fn invalid(location: &str, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("{location}: {why}"))
 }
 

@@ -14,11 +14,11 @@ use skein_protocol::data_plane::{Failure, LoadedTable, RegisterRequest, Register
 use skein_protocol::ids::TableName;
 
 use crate::failure;
-use crate::files::Files;
+use crate::files::{Files, Vendor};
 use crate::io_runtime::IoRuntime;
 use hive::HiveCatalog;
 use postgres::PostgresCatalog;
-use rest::RestCatalog;
+use rest::{RestCatalog, Vending};
 use sqlite::SqliteCatalog;
 
 mod hive;
@@ -95,4 +95,10 @@ pub(crate) fn of(target: &IcebergTarget, files: &Files, runtime: &Arc<IoRuntime>
         Some(IcebergCatalog::Hive(config)) => Box::new(HiveCatalog::new(files.clone(), config.clone())),
         None => return Err(failure::internal("opening a catalog", "the connection does not name exactly one")),
     })
+}
+
+/// Who gives out credentials for the warehouse of `target`; none if the connection has its own.
+pub(crate) fn vendor_of(target: &IcebergTarget, runtime: &Arc<IoRuntime>) -> Option<Arc<dyn Vendor>> {
+    let config = target.rest.as_ref().filter(|config| config.vended_credentials)?;
+    Some(Arc::new(Vending::new(config.clone(), Arc::clone(runtime))))
 }

@@ -257,6 +257,12 @@ fn check_paths(at: &str, connection: &Connection, errors: &mut Vec<ConfigError>)
             let wrong = iceberg.hive.iter().flat_map(|hive| hive.service().wrong());
             errors
                 .extend(wrong.map(|wrong| ConfigError::new(format!("{at}.hive.{}", wrong.key), wrong.why, wrong.next)));
+            let vended = iceberg.rest.as_ref().is_some_and(|rest| rest.vended_credentials);
+            if vended && !in_store(&iceberg.warehouse).is_some_and(|(root, _)| root.starts_with("s3://")) {
+                let why = format!("the warehouse {:?} is not in S3", iceberg.warehouse);
+                let next = "only credentials for S3 are taken from a catalog: write the store's own into `storage`";
+                errors.push(ConfigError::new(format!("{at}.rest.vendedCredentials"), why, next));
+            }
             if iceberg.catalog().is_none() {
                 let why = "it names no catalog, or more than one";
                 errors.push(ConfigError::new(at, why, "write one of catalogFile, rest, postgres and hive"));

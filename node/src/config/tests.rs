@@ -153,3 +153,18 @@ fn files_are_decoded_in_processes_of_their_own_unless_configured() {
     assert_eq!(with("none").unwrap().engine.isolation, Isolation::None);
     assert!(with("container").unwrap_err()[0].to_string().starts_with("engine.isolation:"));
 }
+
+#[test]
+fn keys_from_a_catalog_are_for_warehouses_in_s3() {
+    let connection = |warehouse: &str| {
+        format!(
+            "connections: {{ lake: {{ kind: iceberg, warehouse: {warehouse}, rest: {{ uri: 'https://c', vendedCredentials: true }} }} }}"
+        )
+    };
+    let errors = errors(&format!("node: {{ dataDir: /d }}\n{}", connection("gs://lake/w")));
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0].starts_with("connections.lake.rest.vendedCredentials: the warehouse \"gs://lake/w\" is not in S3")
+    );
+    parse(&format!("node: {{ dataDir: /d }}\n{}", connection("s3://lake/w")), 2, &lookup).unwrap();
+}

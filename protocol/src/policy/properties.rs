@@ -55,7 +55,7 @@ pub(super) struct Properties(pub(super) BTreeMap<String, String>);
 
 impl Decode for Properties {
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Self {
-        let properties = texts_by_name(node, decoder, name, (PolicyCode::PolicyOutOfRange, value));
+        let properties = texts_by_name(node, decoder, name, PolicyCode::PolicyOutOfRange, value);
         if properties.len() > MAX_PROPERTIES {
             let message =
                 format!("a table has at most {MAX_PROPERTIES} properties, and these are {}", properties.len());

@@ -55,7 +55,7 @@ impl<T: Decode> Decode for Vec<T> {
 /// Labels: any text under keys that the caller checks.
 impl Decode for BTreeMap<String, String> {
     fn decode(node: &Node, decoder: &mut Decoder<'_>) -> Self {
-        texts_by_name(node, decoder, names::label_key, (PolicyCode::PolicyBadName, names::label_value))
+        texts_by_name(node, decoder, names::label_key, PolicyCode::PolicyBadName, names::label_value)
     }
 
     fn blank() -> Self {
@@ -63,12 +63,13 @@ impl Decode for BTreeMap<String, String> {
     }
 }
 
-/// A mapping of names to texts, with what is checked of both; `value.0` is the code of a wrong text.
+/// A mapping of names to texts, with what is checked of both; `code` is that of a wrong text.
 pub(super) fn texts_by_name(
     node: &Node,
     decoder: &mut Decoder<'_>,
     name: fn(&str) -> Result<(), BadText>,
-    value: (PolicyCode, fn(&str) -> Result<String, BadText>),
+    code: PolicyCode,
+    value: fn(&str) -> Result<String, BadText>,
 ) -> BTreeMap<String, String> {
     let Value::Map(entries) = &node.value else {
         decoder.wrong_type(node, "a mapping of names to texts");
@@ -80,7 +81,7 @@ pub(super) fn texts_by_name(
             if let Err(bad) = name(&entry.key) {
                 decoder.report(entry.key_at, PolicyCode::PolicyBadName, bad.message, bad.hint);
             }
-            let text = decoder.parse(&entry.value, value.0, value.1);
+            let text = decoder.parse(&entry.value, code, value);
             texts.insert(entry.key.clone(), text.unwrap_or_default());
         });
     }

@@ -59,7 +59,7 @@ macro_rules! remote_pairs {
     };
 }
 
-pairs!(sqlite_on_disk, postgres_on_disk, hive_on_disk, rest_on_s3, sqlite_on_s3, postgres_on_s3);
+pairs!(sqlite_on_disk, postgres_on_disk, hive_on_disk, rest_on_s3, vended_rest_on_s3, sqlite_on_s3, postgres_on_s3);
 remote_pairs!(postgres_on_disk, hive_on_disk, rest_on_s3);
 
 #[test]

@@ -72,6 +72,15 @@ impl Place {
         place
     }
 
+    /// The same, but the node has no key of the store: the catalog gives out one for each table.
+    pub(crate) fn vended_rest_on_s3() -> Self {
+        let mut place = Self::rest_on_s3();
+        place.target.storage = [("aws_allow_http".to_owned(), Secret::new("true"))].into();
+        let rest = place.target.rest.as_mut().expect("it is a REST catalog");
+        rest.vended_credentials = true;
+        place
+    }
+
     fn empty() -> Self {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let database = format!("db{number}");

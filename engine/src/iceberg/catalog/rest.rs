@@ -18,14 +18,19 @@ use skein_protocol::data_plane::{
 use skein_protocol::ids::TableName;
 
 use self::client::{Answer, Client, Effect};
+use self::namespace::make_namespace;
 use super::{Catalog, Known};
 use crate::files::Files;
 use crate::iceberg::head;
 use crate::io_runtime::IoRuntime;
 
 mod client;
+mod namespace;
 #[cfg(test)]
 mod tests;
+mod vending;
+
+pub(crate) use vending::Vending;
 
 /// A REST catalog.
 #[derive(Debug)]
@@ -56,7 +61,7 @@ impl RestCatalog {
         };
         let answer = match register()? {
             Answer::NotFound(_) => {
-                self.make_namespace(&name.database)?;
+                make_namespace(&self.client, &name.database)?;
                 register()?
             }
             answer => answer,
@@ -64,14 +69,6 @@ impl RestCatalog {
         match answer {
             Answer::Ok(_) => Ok(Registered::Now),
             Answer::Conflict => Ok(Registered::NameTaken),
-            Answer::NotFound(why) => Err(self.client.refused(&why)),
-        }
-    }
-
-    fn make_namespace(&self, namespace: &str) -> Result<(), Failure> {
-        let body = serde_json::json!({"namespace": [namespace], "properties": {}});
-        match self.client.post(&["namespaces"], &body, Effect::Repeatable)? {
-            Answer::Ok(_) | Answer::Conflict => Ok(()),
             Answer::NotFound(why) => Err(self.client.refused(&why)),
         }
     }
@@ -104,7 +101,7 @@ impl Catalog for RestCatalog {
     }
 
     fn prepare(&self, name: &TableName) -> Result<(), Failure> {
-        Known::once(&self.namespaces, &name.database, || self.make_namespace(&name.database))
+        Known::once(&self.namespaces, &name.database, || make_namespace(&self.client, &name.database))
     }
 
     fn register(&self, request: &RegisterRequest) -> Result<Registered, Failure> {

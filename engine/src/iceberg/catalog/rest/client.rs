@@ -32,6 +32,11 @@ const DEFAULT_TOKEN_SECONDS: u64 = 3_600;
 /// Characters of an answer that are shown.
 const SHOWN_CHARACTERS: usize = 300;
 
+/// A table's metadata without the snapshots that no branch has.
+const REFERENCES: [(&str, &str); 1] = [("snapshots", "refs")];
+/// The wish for credentials.
+const DELEGATION: [(&str, &str); 1] = [("X-Iceberg-Access-Delegation", "vended-credentials")];
+
 /// What a request does if it is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -107,15 +112,25 @@ impl Client {
     }
 
     pub(super) fn get(&self, path: &[&str]) -> Result<Answer, Failure> {
-        self.call(Method::GET, path, &[("snapshots", "refs")], None, Effect::Repeatable)
+        self.call(Method::GET, path, &REFERENCES, None, Effect::Repeatable, &[])
+    }
+
+    /// Like [`Client::get`] of a table, with the wish for credentials of its folder.
+    pub(super) fn get_delegated(&self, path: &[&str]) -> Result<Answer, Failure> {
+        self.call(Method::GET, path, &REFERENCES, None, Effect::Repeatable, &DELEGATION)
+    }
+
+    /// Stages the creation of a table, with the wish for credentials of its folder. Nothing is created by that.
+    pub(super) fn post_delegated(&self, path: &[&str], body: &Value) -> Result<Answer, Failure> {
+        self.call(Method::POST, path, &[], Some(body), Effect::Repeatable, &DELEGATION)
     }
 
     pub(super) fn post(&self, path: &[&str], body: &Value, effect: Effect) -> Result<Answer, Failure> {
-        self.call(Method::POST, path, &[], Some(body), effect)
+        self.call(Method::POST, path, &[], Some(body), effect, &[])
     }
 
     pub(super) fn delete(&self, path: &[&str]) -> Result<Answer, Failure> {
-        self.call(Method::DELETE, path, &[("purgeRequested", "false")], None, Effect::Changes)
+        self.call(Method::DELETE, path, &[("purgeRequested", "false")], None, Effect::Changes, &[])
     }
 
     /// The body of an answer.
@@ -129,6 +144,11 @@ impl Client {
         Failure::permanent(self.problem(why, next))
     }
 
+    /// The failure of a request that another try may mend.
+    pub(super) fn passing(&self, why: &str) -> Failure {
+        Failure::transient(self.unavailable(why))
+    }
+
     fn call(
         &self,
         method: Method,
@@ -136,6 +156,7 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<&Value>,
         effect: Effect,
+        headers: &[(&str, &str)],
     ) -> Result<Answer, Failure> {
         let mut url = self.root()?;
         url.path_segments_mut().map_err(|()| self.refused("its uri has no path"))?.pop_if_empty().extend(path);
@@ -147,6 +168,9 @@ impl Client {
             }
             if let Some(body) = body {
                 request = request.json(body);
+            }
+            for (name, value) in headers {
+                request = request.header(*name, *value);
             }
             let (status, body) = self.send(request, effect)?;
             // The token may have been withdrawn before its time: once, a new one is asked for.

@@ -41,7 +41,16 @@ fn stand_in(replies: Vec<Reply>) -> (RestCatalog, Receiver<String>) {
 
 fn config(uri: String) -> Config {
     let (warehouse, scope) = (Some("w".to_owned()), "catalog".to_owned());
-    Config { uri, warehouse, credential: None, token: None, scope, oauth2_uri: None, ca_file: None }
+    Config {
+        uri,
+        warehouse,
+        credential: None,
+        token: None,
+        scope,
+        oauth2_uri: None,
+        ca_file: None,
+        vended_credentials: false,
+    }
 }
 
 /// Method, path, authorization and body of a request.
