@@ -1,6 +1,7 @@
 //! Arguments of the command line.
 
 mod fleet;
+mod token;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use crate::exit;
 pub(crate) use fleet::{
     FleetCommand, FleetInit, NodeCommand, QuarantineAction, QuarantineCommand, QuarantineFilterArgs,
 };
+pub(crate) use token::{RoleArg, TokenCommand, TokenCreate};
 
 /// Moves datasets from a legacy warehouse (Hive) to Apache Iceberg, and proves that nothing was lost.
 ///
@@ -182,6 +184,11 @@ pub(crate) enum Command {
     /// Migrations that failed for good: look at them, replay or discard them.
     #[command(subcommand, after_help = fleet::QUARANTINE_EXAMPLES)]
     Quarantine(QuarantineCommand),
+    /// Access tokens: make them for people and programs, see them, take them back.
+    #[command(subcommand, after_help = token::TOKEN_EXAMPLES)]
+    Token(TokenCommand),
+    /// Who you are for the node, and what your token allows.
+    Whoami,
     /// Print the JSON Schema of policy documents, for editors.
     Schema,
     /// Show the whole thing on this machine: a sample warehouse, a fleet of three nodes, a policy, the plan, the migration,

@@ -11,6 +11,7 @@ mod fleet;
 mod reference;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ pub use decode::parse;
 pub use engine::{EngineConfig, Isolation};
 pub use fleet::{DEFAULT_FLEET_LISTEN, FleetConfig};
 pub use reference::Reference;
+use skein_protocol::access::Rights;
 use skein_protocol::connection::Connections;
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::ConnectionName;
@@ -81,6 +83,8 @@ pub struct NamedToken {
     pub name: String,
     /// SHA-256 of the token.
     pub sha256: Hash256,
+    /// What it allows.
+    pub rights: Rights,
 }
 
 /// One thing that is wrong with a configuration.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use skein_protocol::access::Rights;
 use skein_protocol::api::Status;
 use skein_protocol::ids::NodeId;
 use skein_protocol::invariant::Violation;
@@ -260,7 +261,7 @@ impl NodeHandle {
     /// The node at a glance.
     #[must_use]
     pub fn status(&self) -> Status {
-        api::status_of(&self.core, None)
+        api::status_of(&self.core, None, &Rights::all())
     }
 
     /// The node's counters.

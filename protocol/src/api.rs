@@ -2,6 +2,7 @@
 //!
 //! Holds: requests, answers, pages, problem documents. Not here: routes and handlers (the node).
 
+mod access;
 mod fleet;
 mod quarantine;
 
@@ -18,6 +19,10 @@ use crate::plan::Planned;
 use crate::policy::PolicyError;
 use crate::problem::{Code, Problem};
 
+pub use access::{
+    AccessTokenRequest, AccessTokenRow, AccessTokenState, IssuedAccessToken, MAX_ACCESS_TOKEN_SECONDS, RevokeQuery,
+    WhoAmI,
+};
 pub use fleet::{
     DEFAULT_TOKEN_SECONDS, Digest, DrainRequest, FleetView, JoinToken, MAX_TOKEN_SECONDS, NodeDetail, NodeRole,
     NodeRow, RemoveQuery, RevokedToken, TokenRequest, TokenRow,

@@ -5,6 +5,7 @@
 //! their fold, the scheduler, evidence and its judgement, API and stored types, the trait `DataPlane`.
 //! Not here: clocks, randomness, tasks, sockets, files.
 
+pub mod access;
 pub mod alert;
 pub mod api;
 pub mod calls;

@@ -95,6 +95,7 @@ codes! {
     /** A connection fails again and again; work on it rests for a while. */ ConnectionResting = "CONNECTION_RESTING",
     /** Something that must always be true was found not to be. */ InvariantBroken = "INVARIANT_BROKEN",
     /** The process that read a source's files ended before it was done. */ WorkerDied = "WORKER_DIED",
+    /** The caller's roles or teams do not allow this. */ Forbidden = "FORBIDDEN",
 }
 
 impl fmt::Display for Code {

@@ -11,6 +11,7 @@ mod quarantine;
 mod report;
 mod show;
 pub(crate) mod status;
+mod token;
 pub(crate) mod wait;
 
 use std::io::{IsTerminal, Read, Write};
@@ -67,6 +68,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit> {
         Command::Fleet(command) => fleet::run(client, &command, format),
         Command::Node(command) => node::run(&client()?, &command, format),
         Command::Quarantine(command) => quarantine::run(&client()?, &command, format),
+        Command::Token(command) => token::run(&client()?, &command, format),
+        Command::Whoami => token::who_am_i(&client()?, format),
         Command::Schema => schema(format),
         Command::Demo(demo) => demo::run(&demo),
         Command::Completions { shell } => {

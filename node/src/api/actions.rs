@@ -8,12 +8,15 @@ use axum::{Extension, Json};
 use skein_protocol::api::{Action, ActionAnswer, ActionRequest, DecisionRequest, RefusedAction};
 use skein_protocol::ids::MigrationId;
 use skein_protocol::ledger::entry::Request;
-use skein_protocol::ledger::{Answer, Entry};
+use skein_protocol::ledger::policies::PolicyRecord;
+use skein_protocol::ledger::{Answer, Entry, Migration};
+use skein_protocol::problem::{Code, Problem};
 
 use super::Api;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::extract::{json, reason};
+use super::sight::sort_out;
 
 /// Most migrations in one action or decision: all are looked at in one step of the ledger.
 pub const MAX_ITEMS: usize = 10_000;
@@ -24,8 +27,10 @@ pub(super) async fn act(
     body: Body,
 ) -> Result<Json<ActionAnswer>, ApiError> {
     let request: ActionRequest = json(body).await?;
-    let migrations = within(request.migrations)?;
-    let (first, asked) = (migrations[0], migrations.len());
+    let asked = within(request.migrations)?;
+    let rights = &caller.rights;
+    let (migrations, refused) = api.core.ledger.read(|state| sort_out(state, rights, asked, |id| *id, |_, _| Ok(())));
+    let (first, count) = (migrations.first().copied(), migrations.len());
     let entry = Entry::Requested {
         migrations,
         request: match request.action {
@@ -37,8 +42,7 @@ pub(super) async fn act(
         },
         reason: reason(&request.reason)?,
     };
-    let (_, answer) = api.core.ledger.propose(entry, &caller.0).await?;
-    Ok(Json(answered(answer, asked, first)))
+    carry_out(&api, &caller, (entry, first, count), refused).await
 }
 
 pub(super) async fn decide(
@@ -48,11 +52,34 @@ pub(super) async fn decide(
 ) -> Result<Json<ActionAnswer>, ApiError> {
     let request: DecisionRequest = json(body).await?;
     let items: Vec<_> = within(request.items)?.into_iter().map(|item| (item.migration, item.plan)).collect();
-    let (first, asked) = (items[0].0, items.len());
+    let (rights, what) = (&caller.rights, if request.approve { "approval of a plan" } else { "rejection of a plan" });
+    let may = |record: &PolicyRecord, migration: &Migration| {
+        let unreadable = |error: serde_json::Error| {
+            let what = format!("the document of policy {}", migration.policy);
+            Problem::new(Code::Internal, what, error.to_string(), "report this defect")
+        };
+        let by = record.approval().map_err(unreadable)?.by;
+        rights.check_decision(&record.policy.owner, by, what).map_err(|problem| problem.of(&migration.dataset))
+    };
+    let (items, refused) = api.core.ledger.read(|state| sort_out(state, rights, items, |item| item.0, may));
+    let (first, count) = (items.first().map(|item| item.0), items.len());
     let reason = reason(&request.reason)?;
     let entry = if request.approve { Entry::Approved(items) } else { Entry::Rejected { items, reason } };
-    let (_, answer) = api.core.ledger.propose(entry, &caller.0).await?;
-    Ok(Json(answered(answer, asked, first)))
+    carry_out(&api, &caller, (entry, first, count), refused).await
+}
+
+/// Records what is allowed, and tells of what was refused here or by the ledger. `entry` names `count` migrations.
+async fn carry_out(
+    api: &Api,
+    caller: &Caller,
+    (entry, first, count): (Entry, Option<MigrationId>, usize),
+    mut refused: Vec<RefusedAction>,
+) -> Result<Json<ActionAnswer>, ApiError> {
+    let Some(first) = first else { return Ok(Json(ActionAnswer { done: 0, refused })) };
+    let (_, answer) = api.core.ledger.propose(entry, &caller.name).await?;
+    let answer = answered(answer, count, first);
+    refused.extend(answer.refused);
+    Ok(Json(ActionAnswer { done: answer.done, refused }))
 }
 
 fn within<T>(items: Vec<T>) -> Result<Vec<T>, ApiError> {

@@ -54,7 +54,7 @@ fn status_of(code: Code) -> StatusCode {
     match code {
         Code::RequestInvalid => StatusCode::BAD_REQUEST,
         Code::Unauthorized => StatusCode::UNAUTHORIZED,
-        Code::JoinRefused => StatusCode::FORBIDDEN,
+        Code::JoinRefused | Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound | Code::NodeUnknown => StatusCode::NOT_FOUND,
         Code::WrongPhase | Code::PlanChanged | Code::Stale | Code::TargetCollision | Code::NodeRemoved => {
             StatusCode::CONFLICT

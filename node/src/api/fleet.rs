@@ -19,6 +19,7 @@ use super::auth::Caller;
 use super::error::ApiError;
 use super::extract::{Params, json, reason};
 use super::rows::migration_row;
+use super::sight::sees;
 use super::{Api, fleet_source};
 
 /// Migrations under work that a node's detail shows.
@@ -28,7 +29,11 @@ pub(super) async fn show(State(api): State<Arc<Api>>) -> Json<FleetView> {
     Json(fleet_source::view(&api.core))
 }
 
-pub(super) async fn node(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<NodeDetail>, ApiError> {
+pub(super) async fn node(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<Json<NodeDetail>, ApiError> {
     let row = find(&api, &name)?;
     let node = row.node;
     let (phases, running) = api.core.ledger.read(|state| {
@@ -40,7 +45,7 @@ pub(super) async fn node(State(api): State<Arc<Api>>, Path(name): Path<String>) 
             }
             *phases.entry(migration.phase).or_default() += 1;
             let under_way = matches!(migration.phase, Phase::Execution | Phase::Validation | Phase::Commit);
-            if under_way && running.len() < SHOWN_RUNNING {
+            if under_way && running.len() < SHOWN_RUNNING && sees(state, &caller.rights, migration) {
                 running.push(migration_row(migration));
             }
         }
@@ -57,7 +62,7 @@ pub(super) async fn drain(
 ) -> Result<Json<NodeRow>, ApiError> {
     let request: DrainRequest = json(body).await?;
     let (node, reason) = (find(&api, &name)?.node, reason(&request.reason)?);
-    fleet_source::drain(&api.core, node, request.cancel, &reason, &caller.0).await?;
+    fleet_source::drain(&api.core, node, request.cancel, &reason, &caller.name).await?;
     Ok(Json(find(&api, &node.to_string())?))
 }
 
@@ -68,7 +73,7 @@ pub(super) async fn remove(
     Params(query): Params<RemoveQuery>,
 ) -> Result<Json<NodeRow>, ApiError> {
     let (node, reason) = (find(&api, &name)?.node, reason(&query.reason)?);
-    fleet_source::remove(&api.core, node, &reason, &caller.0).await?;
+    fleet_source::remove(&api.core, node, &reason, &caller.name).await?;
     Ok(Json(find(&api, &node.to_string())?))
 }
 
@@ -83,7 +88,7 @@ pub(super) async fn issue_token(
         let why = format!("{seconds} seconds are not from 1 to {MAX_TOKEN_SECONDS}");
         return Err(ApiError::invalid("a join token", why, "ask for one when the node is about to start"));
     }
-    let (token, expires_at) = fleet_source::issue_token(&api.core, seconds * 1000, &caller.0).await?;
+    let (token, expires_at) = fleet_source::issue_token(&api.core, seconds * 1000, &caller.name).await?;
     Ok(Json(JoinToken { token, expires_at }))
 }
 
@@ -110,7 +115,7 @@ pub(super) async fn revoke_token(
         let next = "name it by the SHA-256 of its secret; `skein fleet revoke TOKEN` computes it";
         ApiError::invalid("the join token", "this is not the hash of one", next)
     })?;
-    fleet_source::revoke_token(&api.core, token, &caller.0).await?;
+    fleet_source::revoke_token(&api.core, token, &caller.name).await?;
     Ok(Json(RevokedToken { token }))
 }
 

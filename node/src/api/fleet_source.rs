@@ -30,7 +30,7 @@ pub(crate) async fn remove(core: &Core, node: NodeId, reason: &str, actor: &str)
     record(core, Entry::MemberRemoved { node, reason: reason.to_owned() }, actor).await
 }
 
-async fn record(core: &Core, entry: Entry, actor: &str) -> Result<(), Problem> {
+pub(crate) async fn record(core: &Core, entry: Entry, actor: &str) -> Result<(), Problem> {
     match core.ledger.propose(entry, actor).await {
         Ok((_, Answer::Refused(problem))) => Err(problem),
         Ok(_) => Ok(()),

@@ -8,13 +8,15 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use skein_protocol::access::Permission;
 use skein_protocol::api::{AGE_HEADER, APPLIED_INDEX_HEADER, CURRENT_PARAMETER};
 use skein_protocol::hash::Hash256;
-use skein_protocol::ledger::Standing;
+use skein_protocol::ledger::Entry;
 use skein_protocol::problem::{Code, Problem};
 use tokio::time::timeout;
 
 use super::Api;
+use super::auth::NODE_TOKEN_NAME;
 use super::error::{ApiError, explain};
 use super::fleet_source;
 
@@ -22,19 +24,46 @@ use super::fleet_source;
 /// warehouse.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Lets a call with a known token pass, and notes whose it is.
-pub(super) async fn authorize(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
-    let members: Vec<Hash256> = api.core.ledger.read(|state| {
-        let known = state.members().values().filter(|member| member.standing != Standing::Removed);
-        known.map(|member| member.seat.token_sha256).collect()
+/// What stands before a route.
+#[derive(Clone)]
+pub(super) struct Guard {
+    pub(super) api: Arc<Api>,
+    /// What a caller needs.
+    pub(super) permission: Permission,
+    /// What the route is for.
+    pub(super) what: &'static str,
+}
+
+/// Lets a call pass whose token is known and allows it, and notes whose it is.
+pub(super) async fn authorize(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    let api = &guard.api;
+    let now = api.core.env.clock.wall_millis();
+    let caller = api.core.ledger.read(|state| api.tokens.caller(request.headers(), state, now));
+    let allowed = caller.and_then(|caller| {
+        caller.rights.check(guard.permission, guard.what)?;
+        Ok(caller)
     });
-    match api.tokens.caller(request.headers(), &members) {
+    match allowed {
         Ok(caller) => {
+            if let Some(token) = caller.token.filter(|token| api.uses.is_news(*token, &api.core, now)) {
+                record_use(api.clone(), token);
+            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(error) => error.into_response(),
     }
+}
+
+/// Records that a token was used. Nobody waits for it: a use that is not recorded now is recorded with a later one.
+fn record_use(api: Arc<Api>, token: Hash256) {
+    tokio::spawn(async move {
+        let entry = Entry::AccessTokensUsed(vec![token]);
+        if let Err(problem) = fleet_source::record(&api.core, entry, NODE_TOKEN_NAME).await {
+            tracing::debug!(%problem, "the use of a token was not recorded");
+            api.uses.forget(token);
+        }
+    });
 }
 
 /// Says of every answer to a GET how current it is, and makes sure that it is where that is asked for

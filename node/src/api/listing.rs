@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use skein_protocol::access::Rights;
 use skein_protocol::api::{Filter, Page, QuarantineFilter};
 use skein_protocol::ids::{Generation, MigrationId, NodeId, PolicyName, TableName};
 use skein_protocol::ledger::{Migration, Phase, State};
@@ -13,6 +14,7 @@ use skein_protocol::problem::Code;
 use super::error::ApiError;
 use super::merging::{self, key};
 use super::paging;
+use super::sight::sees;
 
 /// A place in the order.
 type Place = (TableName, Generation, MigrationId);
@@ -27,12 +29,14 @@ pub(super) struct Wanted {
     text: Option<String>,
     owner: Option<NodeId>,
     superseded: bool,
+    /// Whose migrations the caller sees.
+    rights: Rights,
     limit: usize,
     after: Option<Place>,
 }
 
 impl Wanted {
-    pub(super) fn new(filter: Filter) -> Result<Self, ApiError> {
+    pub(super) fn new(filter: Filter, rights: &Rights) -> Result<Self, ApiError> {
         Ok(Self {
             phases: several(filter.phase.as_deref(), phase)?,
             codes: None,
@@ -41,17 +45,18 @@ impl Wanted {
             text: paging::text(filter.text),
             owner: filter.owner,
             superseded: filter.superseded.unwrap_or(false),
+            rights: rights.clone(),
             limit: paging::limit(filter.limit)?,
             after: paging::place(filter.cursor.as_deref(), place)?,
         })
     }
 
     /// What is in quarantine.
-    pub(super) fn quarantined(filter: QuarantineFilter) -> Result<Self, ApiError> {
+    pub(super) fn quarantined(filter: QuarantineFilter, rights: &Rights) -> Result<Self, ApiError> {
         let QuarantineFilter { policy, code: codes, label, text, limit, cursor } = filter;
         let plain = Filter { policy, label, text, limit, cursor, ..Filter::default() };
         let (phases, codes) = (Some(BTreeSet::from([Phase::Quarantined])), several(codes.as_deref(), code)?);
-        Ok(Self { phases, codes, ..Self::new(plain)? })
+        Ok(Self { phases, codes, ..Self::new(plain, rights)? })
     }
 
     /// The page of `state` that is wanted, each item in the form that `row` gives it.
@@ -79,8 +84,14 @@ impl Wanted {
 
     /// Whether nothing but a policy is asked for: then no migration need be looked at that is not shown.
     fn is_plain(&self) -> bool {
-        let Self { phases, codes, policy: _, labels, text, owner, superseded, limit: _, after: _ } = self;
-        phases.is_none() && codes.is_none() && labels.is_empty() && text.is_none() && owner.is_none() && !superseded
+        let Self { phases, codes, policy: _, labels, text, owner, superseded, rights, limit: _, after: _ } = self;
+        rights.teams.is_none()
+            && phases.is_none()
+            && codes.is_none()
+            && labels.is_empty()
+            && text.is_none()
+            && owner.is_none()
+            && !superseded
     }
 
     fn plain_page<R>(&self, state: &State, row: impl Fn(&Migration) -> R) -> Page<R> {
@@ -116,6 +127,7 @@ impl Wanted {
                 .as_ref()
                 .is_none_or(|codes| migration.problem.as_ref().is_some_and(|problem| codes.contains(&problem.code)))
             && (self.superseded || !state.is_superseded(migration))
+            && sees(state, &self.rights, migration)
             && self.labels_match(state, migration)
             && self.text.as_ref().is_none_or(|text| contains(migration, text))
     }

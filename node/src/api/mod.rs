@@ -24,12 +24,14 @@ mod routes;
 mod rows;
 mod selecting;
 mod serve;
+mod sight;
+mod tokens;
 
 use std::sync::{Arc, OnceLock};
 
 pub use actions::MAX_ITEMS;
-use auth::Tokens;
 pub use auth::{NODE_TOKEN_NAME, TOKEN_FILE};
+use auth::{Tokens, Uses};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 pub(crate) use overview::status_of;
@@ -37,12 +39,16 @@ pub(crate) use rows::migration_detail;
 pub(crate) use selecting::iceberg;
 pub(crate) use serve::Server;
 
+use handling::Guard;
+
 use crate::core::Core;
 
 /// What handlers share.
 pub(crate) struct Api {
     core: Arc<Core>,
     tokens: Tokens,
+    /// When the use of access tokens was recorded.
+    uses: Uses,
     /// The OpenAPI document, once somebody asked for it.
     document: OnceLock<String>,
 }
@@ -57,15 +63,19 @@ pub(crate) async fn router(core: Arc<Core>) -> std::io::Result<Router> {
     let tokens = core.env.blocking.call(load).await.map_err(std::io::Error::other)??;
     // A router may be made again; the token is the same.
     let _ = core.token_sha256.set(tokens.own());
-    let api = Arc::new(Api { core, tokens, document: OnceLock::new() });
-    let (mut open, mut guarded) = (Router::new(), Router::new());
+    let api = Arc::new(Api { core, tokens, uses: Uses::default(), document: OnceLock::new() });
+    let mut all = Router::new();
     for route in routes::all() {
-        let router = if route.open { &mut open } else { &mut guarded };
-        *router = std::mem::take(router).route(route.path, route.handler);
+        let handler = match route.needs {
+            None => route.handler,
+            // The last layer is the outermost: nobody without the right makes the leader be asked.
+            Some(permission) => {
+                let guard = Guard { api: api.clone(), permission, what: route.summary };
+                let dated = route.handler.layer(from_fn_with_state(api.clone(), handling::date));
+                dated.layer(from_fn_with_state(guard, handling::authorize))
+            }
+        };
+        all = all.route(route.path, handler);
     }
-    // The last layer is the outermost: nobody without a token makes the leader be asked.
-    let guarded = guarded.route_layer(from_fn_with_state(api.clone(), handling::date));
-    let guarded = guarded.route_layer(from_fn_with_state(api.clone(), handling::authorize));
-    let all = open.merge(guarded).layer(from_fn_with_state(api.clone(), handling::handle));
-    Ok(all.with_state(api))
+    Ok(all.layer(from_fn_with_state(api.clone(), handling::handle)).with_state(api))
 }

@@ -68,7 +68,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
             .map(|query| query(generator))
             .map_or_else(Vec::new, |schema| query_parameters(&schema.to_value(), generator)),
     );
-    if route.method == Method::GET && !route.open {
+    if route.method == Method::GET && route.needs.is_some() {
         parameters.push(json!({
             "name": CURRENT_PARAMETER,
             "in": "query",
@@ -96,8 +96,12 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     if let Some(content) = content(route.answer, generator) {
         operation["responses"]["200"]["content"] = content;
     }
-    if route.open {
-        operation["security"] = json!([]);
+    match route.needs {
+        None => operation["security"] = json!([]),
+        Some(permission) => {
+            operation["x-skein-permission"] = json!(permission.as_str());
+            operation["x-skein-roles"] = json!(permission.roles().collect::<Vec<_>>());
+        }
     }
     operation
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use skein_protocol::access::Rights;
 use skein_protocol::api::Status;
 use skein_protocol::hash::Hash256;
 use skein_protocol::ids::PolicyName;
@@ -17,10 +18,12 @@ use skein_protocol::policy;
 use skein_protocol::problem::{Code, Problem};
 
 use super::Api;
+use super::auth::Caller;
 use super::error::ApiError;
 use super::extract::Params;
 use super::fleet_source;
 use super::openapi;
+use super::sight::{sees, sees_policy};
 use crate::core::Core;
 use crate::metrics::prometheus::{self, Scrape};
 
@@ -35,18 +38,22 @@ pub(super) struct StatusQuery {
 
 pub(super) async fn status(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     Params(query): Params<StatusQuery>,
 ) -> Result<Json<Status>, ApiError> {
     if let Some(name) = &query.policy
-        && !api.core.ledger.read(|state| state.policies().contains_key(name))
+        && !api
+            .core
+            .ledger
+            .read(|state| state.policies().get(name).is_some_and(|record| sees_policy(&caller.rights, record)))
     {
         return Err(ApiError::not_found(format!("policy {name}"), "list the policies"));
     }
-    Ok(Json(status_of(&api.core, query.policy.as_ref())))
+    Ok(Json(status_of(&api.core, query.policy.as_ref(), &caller.rights)))
 }
 
-/// The node at a glance; of one policy's migrations, or of all.
-pub(crate) fn status_of(core: &Core, policy: Option<&PolicyName>) -> Status {
+/// The node at a glance; of one policy's migrations, or of all that `rights` let one see.
+pub(crate) fn status_of(core: &Core, policy: Option<&PolicyName>, rights: &Rights) -> Status {
     let up = core.env.clock.monotonic().saturating_sub(core.started);
     let mut status = Status {
         node: core.node,
@@ -58,9 +65,13 @@ pub(crate) fn status_of(core: &Core, policy: Option<&PolicyName>) -> Status {
     };
     core.ledger.read_at(|index, state| {
         status.applied_index = index;
-        status.policies = u32::try_from(state.policies().len()).unwrap_or(u32::MAX);
+        let policies = state.policies().values().filter(|record| sees_policy(rights, record)).count();
+        status.policies = u32::try_from(policies).unwrap_or(u32::MAX);
         match policy {
-            None => state.migrations().values().for_each(|one| add(&mut status, state, one)),
+            None => {
+                let seen = state.migrations().values().filter(|one| sees(state, rights, one));
+                seen.for_each(|one| add(&mut status, state, one));
+            }
             Some(name) => {
                 let ids = state.policies().get(name).into_iter().flat_map(|record| &record.migrations);
                 ids.filter_map(|id| state.migration(*id)).for_each(|one| add(&mut status, state, one));

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header;
@@ -23,8 +24,9 @@ use skein_protocol::planner;
 use skein_protocol::policy::Policy;
 
 use super::Api;
+use super::auth::Caller;
 use super::error::ApiError;
-use super::policies::document;
+use super::policies::{document, may_apply};
 use super::selecting::{applied, targets};
 use crate::core::Core;
 
@@ -33,9 +35,14 @@ const INSPECTIONS_PER_SLOT: usize = 2;
 /// The media type of lines of JSON.
 pub(super) const MEDIA_TYPE: &str = "application/x-ndjson";
 
-pub(super) async fn plan(State(api): State<Arc<Api>>, body: Body) -> Result<Response, ApiError> {
+pub(super) async fn plan(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Result<Response, ApiError> {
     let (policy, _) = document(body).await?;
     let core = api.core.clone();
+    may_apply(&core, &caller, &policy)?;
     let datasets = targets(&core, &policy).await?;
     let applied = applied(&core, &policy, datasets)?;
     let look = |state: &LedgerState| {

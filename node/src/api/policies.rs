@@ -23,6 +23,8 @@ use super::extract::{Params, idempotency_key, text};
 use super::paging;
 use super::rows::policy_row;
 use super::selecting::{applied, targets};
+use super::sight::sees_policy;
+use crate::core::Core;
 
 pub(super) async fn lint(body: Body) -> Result<Json<LintAnswer>, ApiError> {
     Ok(Json(match policy::parse(&text(body, MAX_DOCUMENT_BYTES).await?) {
@@ -49,15 +51,16 @@ pub(super) async fn apply(
     let key = key.map(|key| RequestKey { key, document: hash });
     let core = &api.core;
     let name = policy.metadata.name.clone();
+    may_apply(core, &caller, &policy)?;
     let policy = applied(core, &policy, targets(core, &policy).await?)?;
     let entry = Entry::PolicyApplied { policy, owner: core.node, key };
     if defects::is(Defect::AckBeforeLedger) {
         let later = api.clone();
-        tokio::spawn(async move { later.core.ledger.propose(entry, &caller.0).await });
+        tokio::spawn(async move { later.core.ledger.propose(entry, &caller.name).await });
         let (generation, changed) = (Default::default(), true);
         return Ok(Json(ApplyAnswer { policy: name, generation, changed, created: 0, superseded: 0, kept: 0 }));
     }
-    let (_, answer) = core.ledger.propose(entry, &caller.0).await?;
+    let (_, answer) = core.ledger.propose(entry, &caller.name).await?;
     let count = |ids: &[_]| u32::try_from(ids.len()).unwrap_or(u32::MAX);
     Ok(Json(match answer {
         Answer::PolicyApplied { generation, created, superseded, kept } => ApplyAnswer {
@@ -77,9 +80,19 @@ pub(super) async fn apply(
     }))
 }
 
+/// Whoever applies a policy acts for its team, and for the one that it belonged to before.
+pub(super) fn may_apply(core: &Core, caller: &Caller, policy: &Policy) -> Result<(), Problem> {
+    let name = &policy.metadata.name;
+    let what = format!("policy {name}");
+    caller.rights.check_team(&policy.metadata.owner, &what)?;
+    let owner = core.ledger.read(|state| state.policies().get(name).map(|record| record.policy.owner.clone()));
+    owner.map_or(Ok(()), |owner| caller.rights.check_team(&owner, &what))
+}
+
 /// Policies by name, page by page.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     Params(filter): Params<PolicyFilter>,
 ) -> Result<Json<Page<PolicyRow>>, ApiError> {
     let limit = paging::limit(filter.limit)?;
@@ -89,7 +102,8 @@ pub(super) async fn list(
     let wanted = |record: &&PolicyRecord| {
         let policy = &record.policy;
         let has = |part: &str, text: &String| part.to_lowercase().contains(text);
-        labels.iter().all(|label| policy.labels.contains(label))
+        sees_policy(&caller.rights, record)
+            && labels.iter().all(|label| policy.labels.contains(label))
             && text.as_ref().is_none_or(|text| has(&policy.name.0, text) || has(&policy.owner, text))
     };
     Ok(Json(api.core.ledger.read(|state| {
@@ -111,11 +125,13 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
 ) -> Result<Json<PolicyDetail>, ApiError> {
     let name = PolicyName(name);
     let found = api.core.ledger.read(|state| {
-        state.policies().get(&name).map(|record| (policy_row(state, record), record.policy.document.clone()))
+        let seen = state.policies().get(&name).filter(|record| sees_policy(&caller.rights, record));
+        seen.map(|record| (policy_row(state, record), record.policy.document.clone()))
     });
     let (row, document) = found.ok_or_else(|| ApiError::not_found(format!("policy {name}"), "list the policies"))?;
     let document = serde_json::from_str(&document).map_err(|error| {

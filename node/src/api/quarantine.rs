@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
+use skein_protocol::access::Rights;
 use skein_protocol::api::{
     ActionAnswer, EvidenceBlob, FailedBatch, Page, QuarantineFilter, QuarantineRequest, QuarantineRow, RefusedAction,
     SHOWN_BATCHES, SHOWN_HISTORY,
 };
 use skein_protocol::ids::MigrationId;
 use skein_protocol::ledger::entry::Request;
-use skein_protocol::ledger::{Entry, Migration, Phase, State as LedgerState};
+use skein_protocol::ledger::{Entry, Migration, Phase};
 use skein_protocol::problem::{Code, Problem};
 
 use super::Api;
@@ -22,21 +23,24 @@ use super::extract::{Params, json, reason};
 use super::listing::Wanted;
 use super::migrations::find_among;
 use super::rows::{batches, migration_row};
+use super::sight::sort_out;
 
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     Params(filter): Params<QuarantineFilter>,
 ) -> Result<Json<Page<QuarantineRow>>, ApiError> {
-    let wanted = Wanted::quarantined(filter)?;
+    let wanted = Wanted::quarantined(filter, &caller.rights)?;
     Ok(Json(api.core.ledger.read(|state| wanted.page(state, row))))
 }
 
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
 ) -> Result<Json<QuarantineRow>, ApiError> {
     api.core.ledger.read(|state| {
-        let id = find_among(state, &name, state.in_phase(Phase::Quarantined))?;
+        let id = find_among(state, &caller.rights, &name, state.in_phase(Phase::Quarantined))?;
         let found = state.migration(id).filter(|migration| migration.phase == Phase::Quarantined);
         let none = || ApiError::not_found(format!("{name} in quarantine"), "list them: skein quarantine list");
         found.map(|migration| Json(row(migration))).ok_or_else(none)
@@ -62,11 +66,11 @@ pub(super) async fn discard(
 async fn act(api: &Api, caller: &Caller, body: Body, request: Request) -> Result<Json<ActionAnswer>, ApiError> {
     let asked: QuarantineRequest = json(body).await?;
     let reason = reason(&asked.reason)?;
-    let (chosen, mut refused) = choose(api, asked)?;
+    let (chosen, mut refused) = choose(api, &caller.rights, asked)?;
     let mut done = 0;
     for part in chosen.chunks(MAX_ITEMS) {
         let entry = Entry::Requested { migrations: part.to_vec(), request, reason: reason.clone() };
-        let (_, answer) = api.core.ledger.propose(entry, &caller.0).await?;
+        let (_, answer) = api.core.ledger.propose(entry, &caller.name).await?;
         let answer = answered(answer, part.len(), part[0]);
         done += answer.done;
         refused.extend(answer.refused);
@@ -75,16 +79,27 @@ async fn act(api: &Api, caller: &Caller, body: Body, request: Request) -> Result
 }
 
 /// What is asked for, without what is not in quarantine: other phases allow some of it too, but nobody meant that.
-fn choose(api: &Api, asked: QuarantineRequest) -> Result<(Vec<MigrationId>, Vec<RefusedAction>), ApiError> {
+fn choose(
+    api: &Api,
+    rights: &Rights,
+    asked: QuarantineRequest,
+) -> Result<(Vec<MigrationId>, Vec<RefusedAction>), ApiError> {
     match (asked.filter, asked.migrations) {
         (Some(filter), ids) if ids.is_empty() => {
-            let wanted = Wanted::quarantined(filter)?;
+            let wanted = Wanted::quarantined(filter, rights)?;
             Ok((api.core.ledger.read(|state| wanted.all(state)), Vec::new()))
         }
         (None, ids) if !ids.is_empty() && ids.len() <= MAX_ITEMS => Ok(api.core.ledger.read(|state| {
-            let (there, elsewhere) = ids.into_iter().partition(|id| is_quarantined(state, *id));
-            let elsewhere: Vec<MigrationId> = elsewhere;
-            (there, elsewhere.into_iter().map(|id| refusal(state, id)).collect())
+            sort_out(
+                state,
+                rights,
+                ids,
+                |id| *id,
+                |_, migration| match migration.phase {
+                    Phase::Quarantined => Ok(()),
+                    _ => Err(elsewhere(migration)),
+                },
+            )
         })),
         (filter, ids) => {
             let why = match filter {
@@ -97,21 +112,10 @@ fn choose(api: &Api, asked: QuarantineRequest) -> Result<(Vec<MigrationId>, Vec<
     }
 }
 
-fn is_quarantined(state: &LedgerState, id: MigrationId) -> bool {
-    state.migration(id).is_some_and(|migration| migration.phase == Phase::Quarantined)
-}
-
-fn refusal(state: &LedgerState, migration: MigrationId) -> RefusedAction {
-    let what = format!("migration {migration}");
+fn elsewhere(migration: &Migration) -> Problem {
+    let why = format!("it is not in quarantine but in phase {}", migration.phase);
     let next = "list what is in quarantine: skein quarantine list";
-    let problem = match state.migration(migration) {
-        Some(found) => {
-            let why = format!("it is not in quarantine but in phase {}", found.phase);
-            Problem::new(Code::WrongPhase, what, why, next).of(&found.dataset)
-        }
-        None => Problem::new(Code::NotFound, what, "there is no such migration", next),
-    };
-    RefusedAction { migration, problem }
+    Problem::new(Code::WrongPhase, format!("migration {}", migration.id), why, next).of(&migration.dataset)
 }
 
 /// A quarantined migration with everything about it.

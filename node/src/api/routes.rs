@@ -5,16 +5,18 @@ use std::sync::Arc;
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use skein_protocol::access::Permission;
 use skein_protocol::api::{
-    ActionAnswer, ActionRequest, ApplyAnswer, DecisionRequest, Digest, DrainRequest, Filter, FleetView, JoinToken,
-    LintAnswer, MigrationDetail, MigrationRow, NodeDetail, NodeRow, Page, PlanLine, PlannedDataset, PolicyDetail,
-    PolicyFilter, PolicyRow, QuarantineFilter, QuarantineRequest, QuarantineRow, RemoveQuery, Report, RevokedToken,
-    Status, TokenRequest, TokenRow,
+    AccessTokenRequest, AccessTokenRow, ActionAnswer, ActionRequest, ApplyAnswer, DecisionRequest, Digest,
+    DrainRequest, Filter, FleetView, IssuedAccessToken, JoinToken, LintAnswer, MigrationDetail, MigrationRow,
+    NodeDetail, NodeRow, Page, PlanLine, PlannedDataset, PolicyDetail, PolicyFilter, PolicyRow, QuarantineFilter,
+    QuarantineRequest, QuarantineRow, RemoveQuery, Report, RevokeQuery, RevokedToken, Status, TokenRequest, TokenRow,
+    WhoAmI,
 };
 use skein_protocol::policy::Policy;
 
 use super::overview::StatusQuery;
-use super::{Api, actions, fleet, migrations, overview, plans, policies, quarantine};
+use super::{Api, actions, fleet, migrations, overview, plans, policies, quarantine, tokens};
 
 type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
@@ -40,8 +42,8 @@ pub(super) struct Route {
     pub(super) method: Method,
     pub(super) path: &'static str,
     pub(super) summary: &'static str,
-    /// Whether it may be called without a token.
-    pub(super) open: bool,
+    /// What a caller needs; none: it may be called without a token.
+    pub(super) needs: Option<Permission>,
     pub(super) query: Option<SchemaOf>,
     pub(super) body: Media,
     pub(super) answer: Media,
@@ -51,7 +53,7 @@ pub(super) struct Route {
 impl Route {
     fn get(path: &'static str, summary: &'static str, answer: Media, handler: MethodRouter<Arc<Api>>) -> Self {
         let (method, query, body) = (Method::GET, None, Media::Nothing);
-        Self { method, path, summary, open: false, query, body, answer, handler }
+        Self { method, path, summary, needs: Some(Permission::Read), query, body, answer, handler }
     }
 
     fn post(
@@ -60,11 +62,13 @@ impl Route {
         (body, answer): (Media, Media),
         handler: MethodRouter<Arc<Api>>,
     ) -> Self {
-        Self { method: Method::POST, body, ..Self::get(path, summary, answer, handler) }
+        let needs = Some(Permission::Operate);
+        Self { method: Method::POST, body, needs, ..Self::get(path, summary, answer, handler) }
     }
 
     fn delete(path: &'static str, summary: &'static str, answer: Media, handler: MethodRouter<Arc<Api>>) -> Self {
-        Self { method: Method::DELETE, ..Self::get(path, summary, answer, handler) }
+        let needs = Some(Permission::Administer);
+        Self { method: Method::DELETE, needs, ..Self::get(path, summary, answer, handler) }
     }
 
     fn query(self, query: SchemaOf) -> Self {
@@ -72,7 +76,11 @@ impl Route {
     }
 
     fn open(self) -> Self {
-        Self { open: true, ..self }
+        Self { needs: None, ..self }
+    }
+
+    fn needs(self, permission: Permission) -> Self {
+        Self { needs: Some(permission), ..self }
     }
 }
 
@@ -86,13 +94,17 @@ fn json<T: JsonSchema>() -> Media {
 
 /// All routes.
 pub(super) fn all() -> Vec<Route> {
-    [of_policies(), of_migrations(), of_quarantine(), of_fleet(), of_node()].into_iter().flatten().collect()
+    [of_policies(), of_migrations(), of_quarantine(), of_access(), of_fleet(), of_node()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn of_policies() -> Vec<Route> {
     let policy = Media::Policy(of::<Policy>);
     vec![
-        Route::post("/v1/lint", "Check a policy document", (policy, json::<LintAnswer>()), post(policies::lint)),
+        Route::post("/v1/lint", "Check a policy document", (policy, json::<LintAnswer>()), post(policies::lint))
+            .needs(Permission::Read),
         Route::post(
             "/v1/plan",
             "Plan what applying a policy would do; nothing is recorded",
@@ -146,7 +158,8 @@ fn of_migrations() -> Vec<Route> {
             "Approve or reject plans by their hashes",
             (json::<DecisionRequest>(), json::<ActionAnswer>()),
             post(actions::decide),
-        ),
+        )
+        .needs(Permission::Decide),
     ]
 }
 
@@ -180,6 +193,38 @@ fn of_quarantine() -> Vec<Route> {
     ]
 }
 
+fn of_access() -> Vec<Route> {
+    vec![
+        Route::get(
+            "/v1/whoami",
+            "Who the caller is, and what its token allows",
+            json::<WhoAmI>(),
+            get(tokens::who_am_i),
+        ),
+        Route::post(
+            "/v1/tokens",
+            "Make an access token; its text is in the answer and nowhere else",
+            (json::<AccessTokenRequest>(), json::<IssuedAccessToken>()),
+            post(tokens::issue),
+        )
+        .needs(Permission::Administer),
+        Route::get(
+            "/v1/tokens",
+            "List access tokens, by hashes of their texts",
+            json::<Vec<AccessTokenRow>>(),
+            get(tokens::list),
+        )
+        .needs(Permission::Administer),
+        Route::delete(
+            "/v1/tokens/{token}",
+            "Take an access token back, by its name or the SHA-256 of its text",
+            json::<AccessTokenRow>(),
+            delete(tokens::revoke),
+        )
+        .query(of::<RevokeQuery>),
+    ]
+}
+
 fn of_fleet() -> Vec<Route> {
     vec![
         Route::get("/v1/fleet", "The fleet as this node sees it", json::<FleetView>(), get(fleet::show)),
@@ -188,13 +233,15 @@ fn of_fleet() -> Vec<Route> {
             "Make a token with which one node may join",
             (json::<TokenRequest>(), json::<JoinToken>()),
             post(fleet::issue_token),
-        ),
+        )
+        .needs(Permission::Administer),
         Route::get(
             "/v1/fleet/tokens",
             "List join tokens, by hashes of their secrets",
             json::<Vec<TokenRow>>(),
             get(fleet::tokens),
-        ),
+        )
+        .needs(Permission::Administer),
         Route::delete(
             "/v1/fleet/tokens/{hash}",
             "Make a join token worthless, by the SHA-256 of its secret",
@@ -214,7 +261,8 @@ fn of_fleet() -> Vec<Route> {
             "Let a node hand over its work, or take work again",
             (json::<DrainRequest>(), json::<NodeRow>()),
             post(fleet::drain),
-        ),
+        )
+        .needs(Permission::Administer),
         Route::get("/v1/debug/digest", "The state of this replica in one number", json::<Digest>(), get(fleet::digest)),
     ]
 }

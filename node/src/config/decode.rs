@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_yaml_ng::{Mapping, Value};
 use skein_protocol::connection::{Connection, Connections, StorageOptions, in_store, is_object};
-use skein_protocol::hash::Hash256;
 use skein_protocol::ids::ConnectionName;
 use skein_protocol::machine::publishing::TOMBSTONE_MILLIS;
 
@@ -15,9 +14,10 @@ use super::alerts::alerts;
 use super::engine::engine;
 use super::fleet::fleet;
 use super::reference::{Reference, resolve};
+use super::tokens::tokens;
 use super::{
     Config, ConfigError, DEFAULT_BATCH_MEMORY_BYTES, DEFAULT_LISTEN, MAX_SLOTS, MAX_TOMBSTONE_SECONDS,
-    MIN_BATCH_MEMORY_BYTES, NamedToken, PROGRAM_VERSION,
+    MIN_BATCH_MEMORY_BYTES, PROGRAM_VERSION,
 };
 use crate::checks::Checks;
 use crate::ledger::LedgerConfig;
@@ -52,13 +52,6 @@ struct LimitsSection {
 struct ChecksSection {
     #[serde(default)]
     invariants: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TokenSection {
-    name: String,
-    sha256: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -331,36 +324,7 @@ fn is_below(path: &str, folder: &str) -> bool {
     parts(path).starts_with(&parts(folder))
 }
 
-fn tokens(value: Option<Value>, errors: &mut Vec<ConfigError>) -> Vec<NamedToken> {
-    let items: Vec<Value> = section(value, "tokens", errors).unwrap_or_default();
-    let mut tokens: Vec<NamedToken> = Vec::new();
-    for (index, item) in items.into_iter().enumerate() {
-        let at = format!("tokens[{index}]");
-        let Some(token) = section::<TokenSection>(Some(item), &at, errors) else { continue };
-        if let Err(why) = plain_name(&token.name) {
-            errors.push(ConfigError::new(format!("{at}.name"), why, "for example `ci`"));
-        }
-        if tokens.iter().any(|other| other.name == token.name) || token.name == crate::api::NODE_TOKEN_NAME {
-            errors.push(ConfigError::new(
-                format!("{at}.name"),
-                format!("{:?} is taken", token.name),
-                "choose another name",
-            ));
-        }
-        match token.sha256.trim().parse::<Hash256>() {
-            Ok(sha256) => tokens.push(NamedToken { name: token.name, sha256 }),
-            // The text may be a token that was put here by mistake: it is not shown.
-            Err(_) => errors.push(ConfigError::new(
-                format!("{at}.sha256"),
-                "it is no SHA-256 in 64 hexadecimal digits",
-                "make one with `printf %s TOKEN | sha256sum`; the token itself must not be here",
-            )),
-        }
-    }
-    tokens
-}
-
-fn plain_name(name: &str) -> Result<(), String> {
+pub(super) fn plain_name(name: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if name.is_empty() || name.len() > MAX_NAME_CHARS || !name.chars().all(plain) {
         return Err(format!("{name:?} is no name: lower-case letters, digits, `-` and `_`, at most {MAX_NAME_CHARS}"));

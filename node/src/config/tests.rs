@@ -1,3 +1,4 @@
+use skein_protocol::access::{Rights, Role};
 use skein_protocol::connection::Connection;
 
 use super::*;
@@ -13,7 +14,7 @@ connections:
   legacy: { kind: hive-files, warehouse: "${env:WAREHOUSE}/hive", description: /srv/hive/metastore.json }
   lake: { kind: iceberg, catalogFile: /srv/lake/catalog.db, warehouse: /srv/lake }
 tokens:
-  - { name: ci, sha256: "${file:/run/secrets/ci.sha256}" }
+  - { name: ci, sha256: "${file:/run/secrets/ci.sha256}", roles: [operator], teams: [team-a] }
 "#;
 
 fn lookup(reference: &Reference) -> Result<String, String> {
@@ -35,7 +36,14 @@ fn a_whole_configuration_is_read_and_its_references_are_resolved() {
     assert_eq!((config.slots, config.batch_memory_bytes, config.tombstone_millis), (3, 64 << 20, 60_000));
     let Connection::HiveFiles(hive) = &config.connections[&"legacy".into()] else { panic!() };
     assert_eq!(hive.warehouse, "/srv/hive");
-    assert_eq!(config.tokens, [NamedToken { name: "ci".to_owned(), sha256: Hash256::of(b"secret") }]);
+    assert_eq!(
+        config.tokens,
+        [NamedToken {
+            name: "ci".to_owned(),
+            sha256: Hash256::of(b"secret"),
+            rights: Rights::of(Role::Operator).within("team-a"),
+        }]
+    );
     assert_eq!(config.warnings(), Vec::<String>::new());
 }
 
@@ -73,10 +81,11 @@ extra: 1
         "connections.lake.catalogFile:",
         "connections.empty:",
         "tokens[0].sha256:",
+        "tokens[0].roles: it has no role",
     ] {
         assert!(errors.iter().any(|error| error.starts_with(place)), "{place} in {errors:#?}");
     }
-    assert_eq!(errors.len(), 11, "{errors:#?}");
+    assert_eq!(errors.len(), 12, "{errors:#?}");
     assert!(!errors.iter().any(|error| error.contains("hunter2")), "what may be a secret is not repeated");
 }
 

@@ -7,6 +7,7 @@ use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use skein_node::config::NamedToken;
 use skein_node::scripted::{Call, Effect, Fault};
+use skein_protocol::access::{Rights, Role};
 use skein_protocol::api::ProblemDocument;
 use skein_protocol::data_plane::Failure;
 use skein_protocol::hash::Hash256;
@@ -41,7 +42,11 @@ async fn refused(
 fn every_call_but_health_wants_a_token() {
     simulate(async {
         let mut ground = Ground::new(1);
-        ground.config.tokens.push(NamedToken { name: "ci".to_owned(), sha256: Hash256::of(b"let-me-in") });
+        ground.config.tokens.push(NamedToken {
+            name: "ci".to_owned(),
+            sha256: Hash256::of(b"let-me-in"),
+            rights: Rights::of(Role::Operator),
+        });
         add_tables(&ground.world, &["a"], 1, 1);
         let site = ground.start(DAWN).await.unwrap();
         let send = async |path: &str, authorization: Option<&str>| {

@@ -124,6 +124,9 @@ pub(super) fn fences(entry: &Entry) -> Vec<Fence> {
         | Entry::MemberReplaced { .. }
         | Entry::DrainRequested { .. }
         | Entry::MemberRemoved { .. }
+        | Entry::AccessTokenIssued { .. }
+        | Entry::AccessTokenRevoked { .. }
+        | Entry::AccessTokensUsed(_)
         | Entry::AlertDelivered { .. } => Vec::new(),
     }
 }

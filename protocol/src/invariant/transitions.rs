@@ -37,6 +37,8 @@ fn may_stay(entry: &Entry, phase: Phase) -> bool {
         | Entry::BatchReturned { .. } => phase == P::Execution,
         Entry::WorkFailed { .. } => matches!(phase, P::Preparation | P::Validation | P::Commit | P::RollingBack),
         Entry::TombstoneStaged { .. } => phase == P::RollingBack,
+        // The policy wants more people to approve.
+        Entry::Approved(_) => phase == P::Approval,
         // What is left after an end; a request may have come in between.
         Entry::Collected { .. } | Entry::TombstoneReleased { .. } => true,
         entry => is_about_nodes(entry) || matches!(entry, Entry::Transferred { .. } | Entry::PolicyApplied { .. }),

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Rights;
 use crate::data_plane::{Class, StagedTable};
 use crate::hash::{Hash256, canonical_json};
 use crate::ids::{
@@ -433,6 +434,26 @@ pub enum Entry {
         /// That it is over was told.
         resolved: bool,
     },
+    /// A token was made with which a person or a program calls.
+    AccessTokenIssued {
+        /// SHA-256 of its text.
+        token: Hash256,
+        /// What its holder is called in histories.
+        name: String,
+        /// What it allows.
+        rights: Rights,
+        /// It is of no use from this time on, milliseconds since 1970.
+        expires_at: Option<u64>,
+    },
+    /// An access token is of no use any more.
+    AccessTokenRevoked {
+        /// SHA-256 of its text.
+        token: Hash256,
+        /// Why, in the person's words.
+        reason: String,
+    },
+    /// Access tokens were used within the last hour.
+    AccessTokensUsed(Vec<Hash256>),
 }
 
 /// What the ledger says to an entry.

@@ -228,7 +228,7 @@ mod tests {
         let mut folded = Folded::<Sum>::default();
         folded.apply(&proposal(7, 1, 5));
         let frame = wire::check_storable(Kind::Snapshot, &folded).unwrap();
-        assert_eq!(frame, [2, 5, 0, 1, 5, 1, 7, 0, 1, 1, 1, 1, 5]);
+        assert_eq!(frame, [2, 8, 0, 1, 5, 1, 7, 0, 1, 1, 1, 1, 5]);
         let mut back: Folded<Sum> = wire::decode(Kind::Snapshot, &frame).unwrap();
         assert_eq!(back.apply(&proposal(7, 1, 5)), answered(1, 5, true));
     }

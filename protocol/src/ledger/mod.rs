@@ -4,6 +4,7 @@
 //! about which entry is accepted when. Not here: storage and replication (the node), which entry should
 //! come next (`machine`).
 
+pub mod access;
 pub mod entry;
 pub mod fold;
 pub mod members;

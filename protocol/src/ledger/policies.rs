@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::hash::Hash256;
 use crate::ids::{Generation, MigrationId, TableName};
 use crate::ledger::entry::AppliedPolicy;
+use crate::policy::Approval;
 
 /// A policy and its migrations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,24 @@ pub struct PolicyRecord {
 }
 
 impl PolicyRecord {
+    /// What the policy wants of approvals.
+    ///
+    /// # Errors
+    /// When the document cannot be read, which no applied one is.
+    pub fn approval(&self) -> Result<Approval, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Document {
+            #[serde(default)]
+            spec: Spec,
+        }
+        #[derive(Default, Deserialize)]
+        struct Spec {
+            #[serde(default)]
+            approval: Approval,
+        }
+        Ok(serde_json::from_str::<Document>(&self.policy.document)?.spec.approval)
+    }
+
     /// The hash of datasets and their targets.
     #[must_use]
     pub fn hash_of(datasets: &[(TableName, TableName)]) -> Hash256 {

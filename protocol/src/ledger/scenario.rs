@@ -33,9 +33,14 @@ pub(crate) struct Scenario {
 
 impl Scenario {
     pub(crate) fn apply(&mut self, entry: Entry) -> Answer {
+        self.apply_as("test", entry)
+    }
+
+    /// Applies an entry that `actor` asked for.
+    pub(crate) fn apply_as(&mut self, actor: &str, entry: Entry) -> Answer {
         self.entries += 1;
         let at_millis = 1000 * self.entries;
-        let proposal = Proposal { session: 1, sequence: self.entries, at_millis, actor: "test".to_owned(), entry };
+        let proposal = Proposal { session: 1, sequence: self.entries, at_millis, actor: actor.to_owned(), entry };
         self.state.apply(self.entries, &proposal)
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::Hash256;
 use crate::ids::{ConnectionName, Generation, MigrationId, NodeId, PolicyName, TableName};
+use crate::ledger::access::Access;
 use crate::ledger::due::{Due, Queue};
 use crate::ledger::entry::{Answer, Entry, RequestKey};
 use crate::ledger::fold::{Fold, Proposal};
@@ -35,6 +36,8 @@ pub struct State {
     pub(super) by_phase: BTreeMap<Phase, BTreeSet<MigrationId>>,
     /// Migrations with work left, in order: for the scheduler.
     pub(super) due: Due,
+    /// Who may call, and who has approved what.
+    pub(super) access: Access,
     /// Running batches and what is through, policy by policy. It follows from the migrations and has no stored form.
     #[serde(skip)]
     pub(super) tally: Tally,
@@ -52,13 +55,15 @@ struct Stored {
     claims: BTreeMap<Claim, MigrationId>,
     by_phase: BTreeMap<Phase, BTreeSet<MigrationId>>,
     due: Due,
+    access: Access,
 }
 
 impl From<Stored> for State {
     fn from(stored: Stored) -> Self {
-        let Stored { policies, migrations, members, join_tokens, requests, alerts, claims, by_phase, due } = stored;
+        let Stored { policies, migrations, members, join_tokens, requests, alerts, claims, by_phase, due, access } =
+            stored;
         let tally = Tally::of(migrations.values());
-        Self { policies, migrations, members, join_tokens, requests, alerts, claims, by_phase, due, tally }
+        Self { policies, migrations, members, join_tokens, requests, alerts, claims, by_phase, due, access, tally }
     }
 }
 
@@ -153,6 +158,12 @@ impl State {
     #[must_use]
     pub fn remembered_requests(&self) -> usize {
         self.requests.len()
+    }
+
+    /// Who may call, and who has approved what.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Incidents that were told, by their ids; whether their end was told too.

@@ -331,3 +331,52 @@ fn what_is_counted_policy_by_policy_is_what_there_is() {
     assert_eq!((running(&scenario), scenario.state.committed_of(&"q".into())), (0, 0));
     assert_eq!(scenario.state.tally, recounted(&scenario));
 }
+
+/// A migration whose plan waits for approvals as the policy wants them; `test` applied the policy.
+fn waiting(approval: &str) -> (Scenario, MigrationId) {
+    let mut scenario = Scenario::default();
+    let id = scenario.policy("p", &["t"], |policy| {
+        policy.approval_required = true;
+        policy.document = format!(r#"{{"spec":{{"approval":{approval}}}}}"#);
+    })[0];
+    scenario.plan(id, 1, 1);
+    (scenario, id)
+}
+
+#[test]
+fn whoever_applied_a_policy_does_not_approve_its_plans_where_it_says_so() {
+    let (mut scenario, id) = waiting(r#"{"notBySubmitter":true}"#);
+    let approve = Entry::Approved(vec![(id, scenario.migration(id).plan.as_ref().unwrap().hash)]);
+    assert!(refused_with(&scenario.apply(approve.clone()), Code::Forbidden));
+    assert_eq!(scenario.migration(id).phase, Phase::Approval);
+    assert_eq!(scenario.apply_as("other", approve), Answer::Applied);
+    assert_eq!(scenario.migration(id).phase, Phase::Ready);
+}
+
+#[test]
+fn a_plan_waits_until_as_many_different_people_as_the_policy_wants_have_approved_it() {
+    let (mut scenario, id) = waiting(r#"{"count":3}"#);
+    let hash = scenario.migration(id).plan.as_ref().unwrap().hash;
+    let approve = Entry::Approved(vec![(id, hash)]);
+    for who in ["anna", "bo"] {
+        assert_eq!(scenario.apply_as(who, approve.clone()), Answer::Applied);
+        assert!(refused_with(&scenario.apply_as(who, approve.clone()), Code::Forbidden), "{who} counts once");
+        assert_eq!(scenario.migration(id).phase, Phase::Approval);
+    }
+    let actors: Vec<&str> = scenario.state.access().approvals(id).iter().map(|given| given.actor.as_str()).collect();
+    assert_eq!(actors, ["anna", "bo"]);
+    let history = &scenario.migration(id).history;
+    assert!(history.last().unwrap().what.ends_with("(2 of 3)"), "{history:?}");
+    assert_eq!(scenario.apply_as("cleo", approve), Answer::Applied);
+    assert_eq!(scenario.migration(id).phase, Phase::Ready);
+    assert!(scenario.state.access().approvals(id).is_empty());
+}
+
+#[test]
+fn approvals_are_lost_with_a_rejection() {
+    let (mut scenario, id) = waiting(r#"{"count":2}"#);
+    let items = vec![(id, scenario.migration(id).plan.as_ref().unwrap().hash)];
+    assert_eq!(scenario.apply_as("anna", Entry::Approved(items.clone())), Answer::Applied);
+    scenario.fact(Entry::Rejected { items, reason: String::new() });
+    assert!(scenario.state.access().approvals(id).is_empty());
+}

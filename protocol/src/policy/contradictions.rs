@@ -38,6 +38,7 @@ pub(super) fn find(policy: &Policy) -> Vec<Finding> {
     finder.checks();
     finder.strategy();
     finder.order();
+    finder.approval();
     finder.findings
 }
 
@@ -346,6 +347,19 @@ impl Finder<'_> {
             let message =
                 format!("`copy` leaves rows and values as they are, and {} would change them", against.join(", "));
             self.say(Path::of("spec.strategy"), message, Some("leave the strategy out, or take the rules out"));
+        }
+    }
+
+    fn approval(&mut self) {
+        let approval = &self.policy.spec.approval;
+        if approval.required {
+            return;
+        }
+        for (key, set) in [("count", approval.count > 1), ("notBySubmitter", approval.not_by_submitter)] {
+            if set {
+                let message = "nobody is asked to approve: `required` is false".to_owned();
+                self.say(Path::of(&format!("spec.approval.{key}")), message, Some("leave one of them out"));
+            }
         }
     }
 

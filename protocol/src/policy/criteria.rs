@@ -17,6 +17,8 @@ use crate::ids::PolicyName;
 
 /// Highest priority.
 pub const MAX_PRIORITY: u8 = 100;
+/// Most approvals that a policy may want of a plan: more people than that review nothing together.
+pub const MAX_APPROVALS: u8 = 10;
 /// Most batches of one policy at once: more than the slots of any fleet.
 pub const MAX_PARALLEL: u32 = 10_000;
 /// Most attempts at a batch. The pauses between them grow to five minutes, so this is more than a working day.
@@ -143,6 +145,22 @@ pub struct Approval {
     /// Who may approve.
     #[serde(default)]
     pub by: Approver,
+    /// How many people must approve a plan.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = MAX_APPROVALS))]
+    pub count: u8,
+    /// Whether who applied the policy may not approve its plans.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_by_submitter: bool,
+}
+
+fn one() -> u8 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_one(count: &u8) -> bool {
+    *count == 1
 }
 
 fn required() -> bool {
@@ -151,7 +169,7 @@ fn required() -> bool {
 
 impl Default for Approval {
     fn default() -> Self {
-        Self { required: true, by: Approver::default() }
+        Self { required: true, by: Approver::default(), count: 1, not_by_submitter: false }
     }
 }
 
@@ -290,6 +308,8 @@ impl Decode for Approval {
         decoder.object(node, |fields| Self {
             required: fields.or("required", true),
             by: fields.or("by", Approver::default()),
+            count: fields.small("count", 1..=MAX_APPROVALS).unwrap_or_else(one),
+            not_by_submitter: fields.or("notBySubmitter", false),
         })
     }
 

@@ -28,14 +28,14 @@ mod values;
 
 pub use clean::{CleanRule, Direction, Duplicates, KeepOne, Nulls, OrderBy};
 pub use criteria::{
-    Approval, Approver, BatchComparison, Check, FinalComparison, MAX_AFTER, MAX_ATTEMPTS, MAX_PARALLEL, MAX_PRIORITY,
-    OnDifference, Run, Tolerances, Validate,
+    Approval, Approver, BatchComparison, Check, FinalComparison, MAX_AFTER, MAX_APPROVALS, MAX_ATTEMPTS, MAX_PARALLEL,
+    MAX_PRIORITY, OnDifference, Run, Tolerances, Validate,
 };
 pub use decode::BadText;
 pub use default_value::{DefaultValue, MAX_DEFAULT_CHARS};
 pub use document::{ApiVersion, Kind, Metadata, Policy, Spec, Strategy};
 pub use error::{PolicyCode, PolicyError};
-pub use names::{MAX_COLUMN_CHARS, MAX_LABEL_CHARS, MAX_NAME_CHARS, MAX_OWNER_CHARS, MAX_PROSE_CHARS};
+pub use names::{MAX_COLUMN_CHARS, MAX_LABEL_CHARS, MAX_NAME_CHARS, MAX_OWNER_CHARS, MAX_PROSE_CHARS, check_owner};
 pub use properties::{MAX_PROPERTIES, MAX_PROPERTY_CHARS};
 pub use quantity::{FileSize, MAX_FILE_BYTES, MAX_MEMORY_BYTES, MIN_FILE_BYTES, MIN_MEMORY_BYTES, MemorySize, Percent};
 pub use rules::{

@@ -33,6 +33,14 @@ pub(super) fn dns_label(text: &str) -> Result<String, BadText> {
 }
 
 /// A team or an entity reference.
+/// Whether a text can be a policy's owner, and so a team.
+///
+/// # Errors
+/// A sentence that says why not.
+pub fn check_owner(text: &str) -> Result<(), String> {
+    owner(text).map(|_| ()).map_err(|bad| bad.message)
+}
+
 pub(super) fn owner(text: &str) -> Result<String, BadText> {
     let formed = text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:/@+".contains(c));

@@ -64,12 +64,12 @@ kinds! {
         LogPosition = 3, up to FEW_NUMBERS;
         /** What a snapshot covers. */
         SnapshotMeta = 4, up to 64 << 10;
-        /** The state that the log folds into. */
-        Snapshot = 5, up to MAX_FRAME_BYTES;
         /** The identity of the node that a ledger belongs to. */
         LedgerIdentity = 6, up to FEW_NUMBERS;
         /** One proposal alone, while it is checked that it can be stored; a batch of two fits a log entry. */
         Proposal = 7, up to 4 << 20;
+        /** The state that the log folds into; 5 was one without access tokens. */
+        Snapshot = 8, up to MAX_FRAME_BYTES;
     }
     TRAVELLING {
         /** Entries of the log for a follower: up to four full ones. */

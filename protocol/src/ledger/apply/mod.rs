@@ -1,5 +1,6 @@
 //! `apply`: the only code that changes the state. Pure; refuses what is stale or out of phase.
 
+mod access;
 mod members;
 mod ownership;
 mod policy;
@@ -39,6 +40,11 @@ pub(super) fn apply(state: &mut State, index: u64, proposal: &Proposal<Entry>) -
         Entry::DrainRequested { node, drain, reason } => members::drain(state, stamp, *node, *drain, reason),
         Entry::JoinTokenIssued { token, expires_at } => members::token_issued(state, stamp, *token, *expires_at),
         Entry::JoinTokenRevoked { token } => members::token_revoked(state, *token),
+        Entry::AccessTokenIssued { token, name, rights, expires_at } => {
+            access::issued(state, stamp, *token, name, rights, *expires_at)
+        }
+        Entry::AccessTokenRevoked { token, reason } => access::revoked(state, stamp, *token, reason),
+        Entry::AccessTokensUsed(tokens) => Ok(access::used(state, stamp, tokens)),
         Entry::Transferred { items, to, reason } => ownership::transferred(state, stamp, items, *to, *reason),
         Entry::AlertDelivered { incident, resolved } => Ok(alert_delivered(state, *incident, *resolved)),
         Entry::PolicyApplied { policy, owner, key } => policy::applied(state, stamp, policy, *owner, key.as_ref()),

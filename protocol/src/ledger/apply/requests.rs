@@ -1,31 +1,84 @@
 //! What people ask for: approvals, rejections, pause, resume, cancel, retry, rollback.
 
+use std::collections::BTreeMap;
+
 use super::{Stamp, end_unpublished, enter, next_run, pause, progress, unknown, wrong_phase};
+use crate::access::forbidden;
 use crate::defects::{self, Defect};
 use crate::hash::Hash256;
-use crate::ids::MigrationId;
+use crate::ids::{MigrationId, PolicyName};
+use crate::ledger::access::Approval as Given;
 use crate::ledger::entry::{Answer, Request};
 use crate::ledger::migration::{Migration, Phase, WithdrawReason};
 use crate::ledger::state::{Claim, State};
+use crate::policy::Approval;
 use crate::problem::{Code, Problem};
 
 pub(super) fn approved(state: &mut State, stamp: Stamp<'_>, items: &[(MigrationId, Hash256)]) -> Answer {
+    // Thousands of plans of one policy may be approved at once: what it wants is read once.
+    let mut rules: BTreeMap<PolicyName, Approval> = BTreeMap::new();
     each(state, items, |state, (id, hash)| {
         let migration = state.migrations.get(id).ok_or_else(|| unknown(*id))?;
         waits_for(migration, hash, "approval")?;
+        let record = state.policies.get(&migration.policy).ok_or_else(|| unknown(*id))?;
+        let rule = match rules.get(&migration.policy) {
+            Some(rule) => *rule,
+            None => {
+                let rule = record.approval().map_err(|error| unreadable(migration, &error))?;
+                rules.insert(migration.policy.clone(), rule);
+                rule
+            }
+        };
+        if rule.not_by_submitter && record.applied_by == stamp.actor {
+            return Err(by_submitter(migration, stamp.actor));
+        }
+        let given = state.access.approvals.entry(*id).or_default();
+        given.retain(|approval| approval.plan == *hash);
+        if given.iter().any(|approval| approval.actor == stamp.actor) {
+            return Err(twice(migration, stamp.actor, given.len(), rule.count));
+        }
+        given.push(Given { plan: *hash, actor: stamp.actor.to_owned(), at_millis: stamp.at_millis });
+        let (given, wanted) = (given.len(), usize::from(rule.count));
+        if given >= wanted {
+            state.access.approvals.remove(id);
+        }
         state.change(*id, stamp, |migration| {
-            migration.approved = Some(Box::new((*hash, stamp.actor.to_owned(), stamp.at_millis)));
-            progress::begin(migration);
-            Some(format!("plan {} was approved", hash.short()))
+            let mut what = format!("plan {} was approved", hash.short());
+            if wanted > 1 {
+                what += &format!(" ({given} of {wanted})");
+            }
+            if given >= wanted {
+                migration.approved = Some(Box::new((*hash, stamp.actor.to_owned(), stamp.at_millis)));
+                progress::begin(migration);
+            }
+            Some(what)
         });
         Ok(())
     })
+}
+
+fn unreadable(migration: &Migration, error: &serde_json::Error) -> Problem {
+    let what = format!("the document of policy {}", migration.policy);
+    Problem::new(Code::Internal, what, error.to_string(), "report this defect").of(&migration.dataset)
+}
+
+fn by_submitter(migration: &Migration, actor: &str) -> Problem {
+    let why = format!("{actor} applied the policy, which wants somebody else to approve its plans");
+    let problem = forbidden("approval of a plan", why, "let another approver look at it");
+    problem.of(&migration.dataset)
+}
+
+fn twice(migration: &Migration, actor: &str, given: usize, wanted: u8) -> Problem {
+    let why = format!("{actor} has approved it already; it has {given} approvals of {wanted}");
+    let problem = forbidden("approval of a plan", why, "let another approver look at it");
+    problem.of(&migration.dataset)
 }
 
 pub(super) fn rejected(state: &mut State, stamp: Stamp<'_>, items: &[(MigrationId, Hash256)], reason: &str) -> Answer {
     each(state, items, |state, (id, hash)| {
         let migration = state.migrations.get(id).ok_or_else(|| unknown(*id))?;
         waits_for(migration, hash, "rejection")?;
+        state.access.approvals.remove(id);
         state.change(*id, stamp, |migration| {
             end_unpublished(migration, Phase::Cancelled);
             Some(with_reason(&format!("plan {} was rejected", hash.short()), reason))
