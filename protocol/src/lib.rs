@@ -33,5 +33,6 @@ pub mod problem;
 pub mod report;
 pub mod schedule;
 pub mod secret;
+pub mod shown;
 pub mod types;
 pub mod wire;

@@ -5,7 +5,7 @@
 use std::process::{Command, Output};
 
 /// Enough that every kind of fault takes effect some hundred times.
-const SEEDS: &str = "700";
+const SEEDS: &str = "900";
 /// Each kind of fault at least so often.
 const LEAST: &str = "200";
 /// Seeds that are run a second time, in a process of their own, and must have the same history.

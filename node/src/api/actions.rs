@@ -26,7 +26,11 @@ pub(super) async fn act(
     Extension(caller): Extension<Caller>,
     body: Body,
 ) -> Result<Json<ActionAnswer>, ApiError> {
-    let request: ActionRequest = json(body).await?;
+    act_on(&api, &caller, json(body).await?).await.map(Json)
+}
+
+/// Does what is asked with migrations that the caller sees.
+pub(super) async fn act_on(api: &Api, caller: &Caller, request: ActionRequest) -> Result<ActionAnswer, ApiError> {
     let asked = within(request.migrations)?;
     let rights = &caller.rights;
     let (migrations, refused) = api.core.ledger.read(|state| sort_out(state, rights, asked, |id| *id, |_, _| Ok(())));
@@ -42,7 +46,7 @@ pub(super) async fn act(
         },
         reason: reason(&request.reason)?,
     };
-    carry_out(&api, &caller, (entry, first, count), refused).await
+    carry_out(api, caller, (entry, first, count), refused).await
 }
 
 pub(super) async fn decide(
@@ -50,7 +54,11 @@ pub(super) async fn decide(
     Extension(caller): Extension<Caller>,
     body: Body,
 ) -> Result<Json<ActionAnswer>, ApiError> {
-    let request: DecisionRequest = json(body).await?;
+    decide_on(&api, &caller, json(body).await?).await.map(Json)
+}
+
+/// Approves or rejects plans that the caller may decide about.
+pub(super) async fn decide_on(api: &Api, caller: &Caller, request: DecisionRequest) -> Result<ActionAnswer, ApiError> {
     let items: Vec<_> = within(request.items)?.into_iter().map(|item| (item.migration, item.plan)).collect();
     let (rights, what) = (&caller.rights, if request.approve { "approval of a plan" } else { "rejection of a plan" });
     let may = |record: &PolicyRecord, migration: &Migration| {
@@ -65,7 +73,7 @@ pub(super) async fn decide(
     let (first, count) = (items.first().map(|item| item.0), items.len());
     let reason = reason(&request.reason)?;
     let entry = if request.approve { Entry::Approved(items) } else { Entry::Rejected { items, reason } };
-    carry_out(&api, &caller, (entry, first, count), refused).await
+    carry_out(api, caller, (entry, first, count), refused).await
 }
 
 /// Records what is allowed, and tells of what was refused here or by the ledger. `entry` names `count` migrations.
@@ -74,12 +82,12 @@ async fn carry_out(
     caller: &Caller,
     (entry, first, count): (Entry, Option<MigrationId>, usize),
     mut refused: Vec<RefusedAction>,
-) -> Result<Json<ActionAnswer>, ApiError> {
-    let Some(first) = first else { return Ok(Json(ActionAnswer { done: 0, refused })) };
+) -> Result<ActionAnswer, ApiError> {
+    let Some(first) = first else { return Ok(ActionAnswer { done: 0, refused }) };
     let (_, answer) = api.core.ledger.propose(entry, &caller.name).await?;
     let answer = answered(answer, count, first);
     refused.extend(answer.refused);
-    Ok(Json(ActionAnswer { done: answer.done, refused }))
+    Ok(ActionAnswer { done: answer.done, refused })
 }
 
 fn within<T>(items: Vec<T>) -> Result<Vec<T>, ApiError> {

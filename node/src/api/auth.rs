@@ -79,7 +79,14 @@ impl Tokens {
 
     /// Who calls, at this time (milliseconds since 1970).
     pub(super) fn caller(&self, headers: &HeaderMap, state: &State, now: u64) -> Result<Caller, ApiError> {
-        let token = bearer(headers)?;
+        self.holder(bearer(headers)?, state, now)
+    }
+
+    /// Whose token this is, at this time (milliseconds since 1970).
+    pub(super) fn holder(&self, token: &str, state: &State, now: u64) -> Result<Caller, ApiError> {
+        if token.len() > MAX_TOKEN_CHARS {
+            return Err(refused("its token is too long"));
+        }
         let hash = Hash256::of(token.as_bytes());
         // All are compared, each to its end: how long it takes tells nothing.
         let mut caller = None;
@@ -116,9 +123,6 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => return Err(refused("its authorization is no bearer token")),
     };
-    if token.len() > MAX_TOKEN_CHARS {
-        return Err(refused("its token is too long"));
-    }
     Ok(token)
 }
 

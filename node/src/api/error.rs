@@ -118,7 +118,9 @@ impl IntoResponse for ApiError {
 /// Turns what the router itself refuses (no such route or method, a path that is no text) into a problem document.
 pub(super) fn explain(response: Response) -> Response {
     let status = response.status();
-    let explained = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM_MEDIA_TYPE);
+    // The console explains itself in pages.
+    let says = |kind: &HeaderValue| kind == PROBLEM_MEDIA_TYPE || kind.as_bytes().starts_with(b"text/html");
+    let explained = response.headers().get(header::CONTENT_TYPE).is_some_and(says);
     if explained || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }

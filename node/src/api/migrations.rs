@@ -79,7 +79,11 @@ pub(super) async fn show_report(
 }
 
 /// The blobs of a migration's plan and refusal.
-fn documents(api: &Api, rights: &Rights, name: &str) -> Result<(Option<Hash256>, Option<Hash256>), ApiError> {
+pub(super) fn documents(
+    api: &Api,
+    rights: &Rights,
+    name: &str,
+) -> Result<(Option<Hash256>, Option<Hash256>), ApiError> {
     api.core.ledger.read(|state| {
         let id = find(state, rights, name)?;
         let migration = state.migration(id).ok_or_else(|| none(name))?;
@@ -88,7 +92,7 @@ fn documents(api: &Api, rights: &Rights, name: &str) -> Result<(Option<Hash256>,
 }
 
 /// The migration that is called `name`: by its id, or by its dataset or target, if that is one alone.
-fn find(state: &LedgerState, rights: &Rights, name: &str) -> Result<MigrationId, ApiError> {
+pub(super) fn find(state: &LedgerState, rights: &Rights, name: &str) -> Result<MigrationId, ApiError> {
     find_among(state, rights, name, state.migrations().values().filter(|migration| !state.is_superseded(migration)))
 }
 
@@ -119,10 +123,10 @@ pub(super) fn find_among<'a>(
     Err(ApiError::invalid(format!("migration {name}"), why, "name one by its id"))
 }
 
-fn none(name: &str) -> ApiError {
+pub(super) fn none(name: &str) -> ApiError {
     ApiError::not_found(format!("migration {name}"), "list the migrations")
 }
 
-fn unplanned(name: &str) -> ApiError {
+pub(super) fn unplanned(name: &str) -> ApiError {
     ApiError::not_found(format!("the plan of migration {name}"), "wait until it is planned")
 }

@@ -6,6 +6,7 @@
 
 mod actions;
 mod auth;
+mod console;
 mod error;
 mod extract;
 mod fleet;
@@ -34,6 +35,7 @@ pub use auth::{NODE_TOKEN_NAME, TOKEN_FILE};
 use auth::{Tokens, Uses};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use console::SignIns;
 pub(crate) use overview::status_of;
 pub(crate) use rows::migration_detail;
 pub(crate) use selecting::iceberg;
@@ -49,6 +51,8 @@ pub(crate) struct Api {
     tokens: Tokens,
     /// When the use of access tokens was recorded.
     uses: Uses,
+    /// Failed attempts to sign in.
+    sign_ins: SignIns,
     /// The OpenAPI document, once somebody asked for it.
     document: OnceLock<String>,
 }
@@ -63,7 +67,8 @@ pub(crate) async fn router(core: Arc<Core>) -> std::io::Result<Router> {
     let tokens = core.env.blocking.call(load).await.map_err(std::io::Error::other)??;
     // A router may be made again; the token is the same.
     let _ = core.token_sha256.set(tokens.own());
-    let api = Arc::new(Api { core, tokens, uses: Uses::default(), document: OnceLock::new() });
+    let api =
+        Arc::new(Api { core, tokens, uses: Uses::default(), sign_ins: SignIns::default(), document: OnceLock::new() });
     let mut all = Router::new();
     for route in routes::all() {
         let handler = match route.needs {
@@ -77,5 +82,6 @@ pub(crate) async fn router(core: Arc<Core>) -> std::io::Result<Router> {
         };
         all = all.route(route.path, handler);
     }
+    let all = all.merge(console::router(&api));
     Ok(all.layer(from_fn_with_state(api.clone(), handling::handle)).with_state(api))
 }

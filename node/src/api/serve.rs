@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
 use axum::serve::Listener as _;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tower::ServiceExt;
 
 use crate::env::{ByteStream, Env, HttpListener};
 
@@ -24,6 +27,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// When the server stops, answers under way may take this long.
 const ENDING: Duration = Duration::from_secs(5);
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
 
 /// A listening server.
 pub(crate) struct Server {
@@ -69,10 +76,10 @@ async fn accept(mut listener: HttpListener, router: Router, mut stops: watch::Re
         tokio::select! {
             biased;
             _ = stops.changed() => return,
-            (stream, _) = listener.accept() => {
+            (stream, from) = listener.accept() => {
                 let (router, stops) = (router.clone(), stops.clone());
                 tokio::spawn(async move {
-                    answer(stream, router, stops).await;
+                    answer(stream, Peer(from), router, stops).await;
                     drop(permit);
                 });
             }
@@ -80,7 +87,11 @@ async fn accept(mut listener: HttpListener, router: Router, mut stops: watch::Re
     }
 }
 
-async fn answer(stream: Box<dyn ByteStream>, router: Router, mut stops: watch::Receiver<bool>) {
+async fn answer(stream: Box<dyn ByteStream>, from: Peer, router: Router, mut stops: watch::Receiver<bool>) {
+    let router = router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(from);
+        request
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

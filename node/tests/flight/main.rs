@@ -5,6 +5,7 @@
 mod access;
 mod alerts;
 mod api;
+mod console;
 mod crashes;
 mod failures;
 mod fleet_api;

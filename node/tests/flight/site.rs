@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::http::{Method, Request, StatusCode};
+use axum::http::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use skein_node::config::Config;
 use skein_node::env::memory::MemoryHost;
@@ -93,8 +93,13 @@ impl Site {
         self.send(request.body(body.into()).unwrap()).await
     }
 
+    /// The whole answer to a request.
+    pub(crate) async fn respond(&self, request: Request<Body>) -> Response<Body> {
+        self.node.router().oneshot(request).await.unwrap()
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> (StatusCode, String) {
-        let response = self.node.router().oneshot(request).await.unwrap();
+        let response = self.respond(request).await;
         let status = response.status();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, String::from_utf8(bytes.to_vec()).unwrap())

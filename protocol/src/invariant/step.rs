@@ -127,6 +127,8 @@ pub(super) fn fences(entry: &Entry) -> Vec<Fence> {
         | Entry::AccessTokenIssued { .. }
         | Entry::AccessTokenRevoked { .. }
         | Entry::AccessTokensUsed(_)
+        | Entry::SignedIn { .. }
+        | Entry::SignedOut { .. }
         | Entry::AlertDelivered { .. } => Vec::new(),
     }
 }

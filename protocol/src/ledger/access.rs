@@ -60,11 +60,26 @@ pub struct Approval {
     pub at_millis: u64,
 }
 
+/// A person who signed in with a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignIn {
+    /// What the token's holder is called.
+    pub name: String,
+    /// What it allows, if the ledger does not have the token.
+    pub rights: Rights,
+    /// SHA-256 of the token's text, if the ledger has it.
+    pub token: Option<Hash256>,
+    /// The end, milliseconds since 1970.
+    pub expires_at: u64,
+}
+
 /// Who may call, and who has approved what.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Access {
     /// Tokens by the hashes of their texts.
     pub(super) tokens: BTreeMap<Hash256, AccessToken>,
+    /// Who is signed in, by the hashes of what their browsers keep.
+    pub(super) sessions: BTreeMap<Hash256, SignIn>,
     /// Approvals of plans that wait for further ones.
     pub(super) approvals: BTreeMap<MigrationId, Vec<Approval>>,
 }
@@ -74,6 +89,20 @@ impl Access {
     #[must_use]
     pub fn tokens(&self) -> &BTreeMap<Hash256, AccessToken> {
         &self.tokens
+    }
+
+    /// Who calls with what a browser keeps, at this time (milliseconds since 1970): its name and its rights. None when nobody
+    /// is signed in so, or no longer.
+    #[must_use]
+    pub fn signed_in(&self, session: &Hash256, now_millis: u64) -> Option<(&str, &Rights)> {
+        let person = self.sessions.get(session).filter(|person| now_millis < person.expires_at)?;
+        match person.token {
+            None => Some((&person.name, &person.rights)),
+            Some(token) => {
+                let token = self.tokens.get(&token).filter(|token| token.holds(now_millis))?;
+                Some((&token.name, &token.rights))
+            }
+        }
     }
 
     /// Approvals of a migration's plan that waits for further ones.

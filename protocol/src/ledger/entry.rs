@@ -454,6 +454,24 @@ pub enum Entry {
     },
     /// Access tokens were used within the last hour.
     AccessTokensUsed(Vec<Hash256>),
+    /// A person signed in with a token: a browser calls in its name from now on.
+    SignedIn {
+        /// SHA-256 of what the browser keeps.
+        session: Hash256,
+        /// What the token's holder is called.
+        name: String,
+        /// What it allows.
+        rights: Rights,
+        /// SHA-256 of the token's text, if the ledger has it: the session ends with the token.
+        token: Option<Hash256>,
+        /// The session ends at this time, milliseconds since 1970.
+        expires_at: u64,
+    },
+    /// A person signed out.
+    SignedOut {
+        /// SHA-256 of what the browser kept.
+        session: Hash256,
+    },
 }
 
 /// What the ledger says to an entry.

@@ -3,7 +3,7 @@
 use super::Stamp;
 use crate::access::Rights;
 use crate::hash::Hash256;
-use crate::ledger::access::{AccessToken, Revoked};
+use crate::ledger::access::{AccessToken, Revoked, SignIn};
 use crate::ledger::entry::Answer;
 use crate::ledger::state::State;
 use crate::problem::{Code, Problem};
@@ -79,6 +79,34 @@ pub(super) fn used(state: &mut State, stamp: Stamp<'_>, tokens: &[Hash256]) -> A
     answer
 }
 
+/// Sessions that are kept: many people with several browsers. The one that ends first makes room.
+const SESSIONS_KEPT: usize = 10_000;
+
+pub(super) fn signed_in(state: &mut State, stamp: Stamp<'_>, session: Hash256, person: SignIn) -> Applied {
+    let access = &mut state.access;
+    if access.sessions.contains_key(&session) {
+        return Ok(Answer::Unchanged);
+    }
+    if person.token.is_some_and(|token| !access.tokens.get(&token).is_some_and(|token| token.holds(stamp.at_millis))) {
+        let why = "the token has expired, or was revoked";
+        return Err(Problem::new(Code::Unauthorized, "the sign-in", why, "ask for another token"));
+    }
+    access.sessions.retain(|_, known| stamp.at_millis < known.expires_at);
+    if access.sessions.len() >= SESSIONS_KEPT {
+        let first = access.sessions.iter().min_by_key(|(_, known)| known.expires_at).map(|(hash, _)| *hash);
+        first.map(|first| access.sessions.remove(&first));
+    }
+    access.sessions.insert(session, person);
+    Ok(Answer::Applied)
+}
+
+pub(super) fn signed_out(state: &mut State, session: Hash256) -> Answer {
+    match state.access.sessions.remove(&session) {
+        Some(_) => Answer::Applied,
+        None => Answer::Unchanged,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +161,33 @@ mod tests {
         assert_eq!(used, Some(2_000));
         assert_eq!(scenario.apply(Entry::AccessTokensUsed(vec![Hash256::of(b"gone")])), Answer::Unchanged);
         assert_eq!(token(&scenario, "a").last_used, used);
+    }
+
+    fn sign_in(session: &str, token: Option<&str>, expires_at: u64) -> Entry {
+        let (name, rights) = ("person".to_owned(), Rights::of(Role::Admin));
+        let token = token.map(|token| Hash256::of(token.as_bytes()));
+        Entry::SignedIn { session: Hash256::of(session.as_bytes()), name, rights, token, expires_at }
+    }
+
+    fn who(scenario: &Scenario, session: &str, now: u64) -> Option<(String, Rights)> {
+        let found = scenario.state.access().signed_in(&Hash256::of(session.as_bytes()), now);
+        found.map(|(name, rights)| (name.to_owned(), rights.clone()))
+    }
+
+    #[test]
+    fn a_session_ends_with_its_time_its_token_or_a_sign_out() {
+        let mut scenario = Scenario::default();
+        scenario.fact(issue("a", None));
+        scenario.fact(sign_in("one", Some("a"), 50_000));
+        scenario.fact(sign_in("two", None, 50_000));
+        assert_eq!(who(&scenario, "one", 0), Some(("a".to_owned(), Rights::of(Role::Viewer))), "as its token");
+        assert_eq!(who(&scenario, "two", 49_999), Some(("person".to_owned(), Rights::of(Role::Admin))));
+        assert_eq!((who(&scenario, "two", 50_000), who(&scenario, "three", 0)), (None, None));
+        scenario.fact(Entry::SignedOut { session: Hash256::of(b"two") });
+        assert_eq!(who(&scenario, "two", 0), None);
+        scenario.fact(Entry::AccessTokenRevoked { token: Hash256::of(b"a"), reason: String::new() });
+        assert_eq!(who(&scenario, "one", 0), None);
+        let late = scenario.apply(sign_in("four", Some("a"), 90_000));
+        assert!(matches!(late, Answer::Refused(problem) if problem.code == Code::Unauthorized));
     }
 }

@@ -11,6 +11,7 @@ mod requests;
 use crate::defects::{self, Defect};
 use crate::hash::Hash256;
 use crate::ids::{Epoch, MigrationId, Run};
+use crate::ledger::access::SignIn;
 use crate::ledger::due::Place;
 use crate::ledger::entry::{Answer, Entry, Fence};
 use crate::ledger::fold::Proposal;
@@ -44,6 +45,11 @@ pub(super) fn apply(state: &mut State, index: u64, proposal: &Proposal<Entry>) -
             access::issued(state, stamp, *token, name, rights, *expires_at)
         }
         Entry::AccessTokenRevoked { token, reason } => access::revoked(state, stamp, *token, reason),
+        Entry::SignedIn { session, name, rights, token, expires_at } => {
+            let person = SignIn { name: name.clone(), rights: rights.clone(), token: *token, expires_at: *expires_at };
+            access::signed_in(state, stamp, *session, person)
+        }
+        Entry::SignedOut { session } => Ok(access::signed_out(state, *session)),
         Entry::AccessTokensUsed(tokens) => Ok(access::used(state, stamp, tokens)),
         Entry::Transferred { items, to, reason } => ownership::transferred(state, stamp, items, *to, *reason),
         Entry::AlertDelivered { incident, resolved } => Ok(alert_delivered(state, *incident, *resolved)),
