@@ -28,11 +28,14 @@ const VERBS: [(&str, &str, Permission); 7] = [
     ("rollback", "Roll back", Permission::Operate),
 ];
 
-/// The buttons that the visitor may press, and a field for the reason. Stands within a form.
-pub(super) fn actions(visitor: &Visitor) -> Markup {
+/// The buttons that the visitor may press, and a field for the reason; nothing for who may press none. Stands within a form.
+pub(super) fn actions(visitor: &Visitor, what: &str) -> Markup {
+    if !VERBS.iter().any(|(_, _, permission)| visitor.caller.rights.has(*permission)) {
+        return html! {};
+    }
     html! {
         fieldset.actions {
-            legend { "With those chosen" }
+            legend { (what) }
             div { label for="reason" { "Reason" } input #reason name="reason" maxlength="1000"; }
             @for (verb, name, permission) in VERBS {
                 @if visitor.caller.rights.has(permission) { button type="submit" name="verb" value=(verb) { (name) } }

@@ -9,7 +9,7 @@ use skein_protocol::api::{BatchRow, MigrationDetail, Report};
 use skein_protocol::evidence::{ColumnEvidence, RowSum};
 use skein_protocol::ids::MigrationId;
 use skein_protocol::ledger::migration::HistoryItem;
-use skein_protocol::plan::{Plan, Planned, Refusal, TargetColumn};
+use skein_protocol::plan::{Conversion, Origin, Plan, Planned, Refusal, TargetColumn};
 use skein_protocol::shown;
 
 use super::act::actions;
@@ -46,7 +46,7 @@ pub(super) async fn show(
             input type="hidden" name="csrf" value=(visitor.csrf);
             input type="hidden" name="back" value={ "/console/migrations/" (row.id) };
             input type="hidden" name="chosen" value=(chosen(row.id, row.plan.map(|plan| plan.to_string())));
-            (actions(&visitor))
+            (actions(&visitor, "With this migration"))
         }
         (batches(&detail.batches))
         (history(&detail.history))
@@ -116,7 +116,7 @@ fn batches(rows: &[BatchRow]) -> Markup {
 fn history(items: &[HistoryItem]) -> Markup {
     html! {
         h2 { "History" }
-        ol.history { @for item in items.iter().rev() { li {
+        ol.history reversed { @for item in items.iter().rev() { li {
             (time(item.at_millis)) " " (badge(item.phase)) " " (item.what) " " small { "run " (item.run) ", by " (item.actor) ", entry " (item.index) }
         } } }
     }
@@ -157,8 +157,11 @@ fn whole(plan: &Plan) -> Markup {
         @if !plan.notes.is_empty() { h2 { "Notes" } ul { @for note in &plan.notes { li { (note) } } } }
         h2 { "Columns" }
         div.scrolls tabindex="0" role="region" aria-label="Columns" { table {
-            thead { tr { th scope="col" { "Target" } th scope="col" { "Type" } th scope="col" { "From" } th scope="col" { "What it is" } } }
-            tbody { @for column in &plan.target.columns { (mapped(column)) } }
+            thead { tr {
+                th scope="col" { "Source" } th scope="col" { "Type" } th scope="col" { "Target" } th scope="col" { "Type" }
+                th scope="col" { "Change" } th scope="col" { "What it is" }
+            } }
+            tbody { @for column in &plan.target.columns { (mapped(plan, column)) } }
         } }
         h2 { "Script" }
         pre.script tabindex="0" { code { (plan.script) } }
@@ -167,21 +170,29 @@ fn whole(plan: &Plan) -> Markup {
     }
 }
 
-fn mapped(column: &TargetColumn) -> Markup {
+/// A column of the source, if that is where it comes from, beside the target's.
+fn mapped(plan: &Plan, column: &TargetColumn) -> Markup {
+    let (from, from_type) = match &column.origin {
+        Origin::Source { column: name } => {
+            let source = plan.source.columns.iter().find(|source| source.name == *name);
+            (html! { (name) }, source.map(|source| source.data_type.to_string()).unwrap_or_default())
+        }
+        Origin::Constant { value: Some(value) } => (html! { "always " code { (format!("{value:?}")) } }, String::new()),
+        Origin::Constant { value: None } => (html! { "always null" }, String::new()),
+    };
+    let change = match &column.conversion {
+        Conversion::Same => "none",
+        Conversion::Widen => "a wider type, the same values",
+        Conversion::Cast { why } => why,
+        Conversion::TrimPadding => "without padding",
+        Conversion::Add => "new",
+    };
     html! { tr {
-        th scope="row" { (column.name) }
-        td { code { (column.data_type) } }
-        td { (origin(column)) }
+        td { (from) } td { code { (from_type) } }
+        th scope="row" { (column.name) } td { code { (column.data_type) } }
+        td { (change) }
         td { @if let Some(doc) = &column.doc { (doc) } }
     } }
-}
-
-fn origin(column: &TargetColumn) -> Markup {
-    // The plan's own words for it, as its JSON has them: there is no second list of them to keep.
-    let said = serde_json::to_value(&column.origin).unwrap_or_default();
-    let conversion = serde_json::to_value(&column.conversion).unwrap_or_default();
-    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    html! { (text(&said)) ", " (text(&conversion)) }
 }
 
 pub(super) async fn report(

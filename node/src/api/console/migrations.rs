@@ -67,7 +67,7 @@ fn table(visitor: &Visitor, filter: &Filter, rows: &Rows<MigrationRow>) -> Marku
     let may = |permission| visitor.caller.rights.has(permission);
     let chooses = may(Permission::Operate) || may(Permission::Decide);
     html! {
-        p role="status" { (shown::number(rows.total)) " migrations" }
+        p role="status" { (shown::number(rows.total)) @if rows.total == 1 { " migration" } @else { " migrations" } }
         @if !rows.items.is_empty() {
             form method="post" action="/console/act" {
                 input type="hidden" name="csrf" value=(visitor.csrf);
@@ -80,7 +80,7 @@ fn table(visitor: &Visitor, filter: &Filter, rows: &Rows<MigrationRow>) -> Marku
                     } }
                     tbody { @for row in &rows.items { (line(row, chooses)) } }
                 } }
-                @if chooses { (actions(visitor)) }
+                @if chooses { (actions(visitor, "With those chosen")) }
             }
         }
         nav.pages aria-label="Pages" {
