@@ -63,22 +63,23 @@ fn frame(title: &str, body: Markup) -> Markup {
 }
 
 /// A refused or failed request, as a page.
-pub(super) struct Oops(ApiError, Option<Visitor>);
+#[derive(Debug)]
+pub(super) struct Oops(Box<(ApiError, Option<Visitor>)>);
 
 impl Oops {
     pub(super) fn new(visitor: &Visitor, error: ApiError) -> Self {
-        Self(error, Some(visitor.clone()))
+        Self(Box::new((error, Some(visitor.clone()))))
     }
 
     /// For somebody who is not signed in.
     pub(super) fn outside(error: ApiError) -> Self {
-        Self(error, None)
+        Self(Box::new((error, None)))
     }
 }
 
 impl IntoResponse for Oops {
     fn into_response(self) -> Response {
-        let Self(error, visitor) = self;
+        let (error, visitor) = *self.0;
         let (status, problem) = (error.status, error.into_problem());
         let (title, content) = (format!("{} {}", status.as_u16(), problem.code), explained(&problem));
         let page = match visitor {
