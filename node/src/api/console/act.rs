@@ -151,11 +151,14 @@ fn outcome(name: &str, asked: &Asked, answer: &ActionAnswer) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use skein_protocol::ids::{Generation, TableName};
+
     use super::*;
 
     #[test]
     fn a_form_is_read_field_by_field() {
-        let (id, plan) = (MigrationId::default(), Hash256::default());
+        let id = MigrationId::derive(&"p".into(), Generation(1), &TableName::new("db", "t"));
+        let plan = Hash256::default();
         let body = format!("csrf=x&verb=approve&reason=all+good%21&chosen={id}%3A{plan}&chosen={id}&back=%2Fconsole");
         let asked = Asked::read(body.as_bytes()).unwrap();
         assert_eq!((asked.csrf.as_str(), asked.verb.as_str(), asked.reason.as_str()), ("x", "approve", "all good!"));
