@@ -1,12 +1,13 @@
-//! Sources of kind `hive-files` and `hive-metastore`: what tables there are, what is known of each, and reading them.
+//! Sources of kind `hive-files`, `hive-metastore` and `iceberg`: what tables there are, what is known of each, and reading them.
 //!
 //! In: a connection's configuration, folders and files. Out: names, inspections, listings, record batches.
 //! Not here: planning (the protocol), rules and sums (`transform`, `checksum`).
 //!
-//! Start at [`HiveSource`] and [`read_input`]. Everything blocks; callers hold threads for it.
+//! Start at [`Source`] and [`read_input`]. Everything blocks; callers hold threads for it.
 
 mod adapted;
 mod adapter;
+mod any;
 mod at;
 mod avro;
 mod calendar;
@@ -19,6 +20,7 @@ mod file_schema;
 mod findings;
 mod fingerprint;
 mod format;
+mod iceberg;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod inspect;
@@ -66,6 +68,9 @@ use crate::files::Files;
 use crate::worker::Telling;
 
 pub(crate) use at::list_at;
+pub(crate) use iceberg::table_at;
+pub use any::Source;
+pub use iceberg::IcebergSource;
 pub use read::{DEFAULT_BATCH_ROWS, InputReader, read_input};
 pub use text::Unparsable;
 
@@ -144,11 +149,8 @@ impl HiveSource {
             roots: self.roots(),
         };
         let seen = look.at_table(&mut findings);
-        let (mut problems, notes) = findings.finish();
-        // What was seen is not all that there is.
-        if let Some(passing) = problems.iter().position(|problem| problem.code == Code::Io) {
-            return Err(location::failure(problems.swap_remove(passing)));
-        }
+        let (problems, notes) = findings.finish();
+        let problems = findings::whole(problems)?;
         Ok(Inspection {
             dataset: dataset.clone(),
             connection: self.connection.clone(),
@@ -157,6 +159,7 @@ impl HiveSource {
             format: seen.format,
             columns: seen.columns,
             files: seen.files,
+            partitioning: Vec::new(),
             documentation: seen.documentation,
             problems,
             notes,

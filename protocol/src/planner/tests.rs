@@ -41,6 +41,7 @@ fn inspection() -> Inspection {
             column("dt", "string", true),
         ],
         files: vec![file("2024-01-01"), file("2024-01-02")],
+        partitioning: Vec::new(),
         documentation: Default::default(),
         problems: Vec::new(),
         notes: Vec::new(),
