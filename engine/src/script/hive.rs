@@ -147,8 +147,7 @@ fn source(location: &str, options: &Options<'_>) -> Result<PlanSource, String> {
 fn of_iceberg(options: &Options<'_>, named: &[SourceColumn]) -> Result<PlanSource, String> {
     let metadata = options.get("metadata").ok_or("format iceberg needs the option metadata")?;
     let dataset = TableName::new("source", "iceberg");
-    let (format, columns, files, location) =
-        table_at(&dataset, metadata).map_err(|failure| failure.to_string())?;
+    let (format, columns, files, location) = table_at(&dataset, metadata).map_err(|failure| failure.to_string())?;
     if columns != named {
         return Err(format!("the columns of {metadata} are not those of the statement"));
     }

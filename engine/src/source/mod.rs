@@ -20,9 +20,9 @@ mod file_schema;
 mod findings;
 mod fingerprint;
 mod format;
-mod iceberg;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod iceberg;
 mod inspect;
 mod inspect_text;
 mod listing;
@@ -67,10 +67,10 @@ use places::{Places, is_below_its_table};
 use crate::files::Files;
 use crate::worker::Telling;
 
-pub(crate) use at::list_at;
-pub(crate) use iceberg::table_at;
 pub use any::Source;
+pub(crate) use at::list_at;
 pub use iceberg::IcebergSource;
+pub(crate) use iceberg::table_at;
 pub use read::{DEFAULT_BATCH_ROWS, InputReader, read_input};
 pub use text::Unparsable;
 

@@ -204,7 +204,10 @@ impl Columns {
             .iter()
             .find(|column| matches!(&column.origin, Origin::Source { column } if *column == field.column));
         let Some(column) = carried else {
-            self.notes.push(format!("the target is not partitioned by {} of {}, which is dropped", field.transform, field.column));
+            self.notes.push(format!(
+                "the target is not partitioned by {} of {}, which is dropped",
+                field.transform, field.column
+            ));
             return;
         };
         // A field that has its column's name goes on having it.

@@ -7,8 +7,8 @@ use skein_engine::engine::{Engine, EngineSettings};
 use skein_protocol::connection::{Connection, HiveFiles, IcebergTarget};
 use skein_protocol::data_plane::{
     BatchRequest, CollectRequest, Collected, DataPlane, Failure, InspectRequest, LoadedTable, ReadRequest,
-    RegisterRequest, Registered, ReplaceRequest, Replaced, SelectRequest, StageRequest, StagedFile, StagedTable, TableReading,
-    TombstoneRequest,
+    RegisterRequest, Registered, ReplaceRequest, Replaced, SelectRequest, StageRequest, StagedFile, StagedTable,
+    TableReading, TombstoneRequest,
 };
 use skein_protocol::ids::{
     Attempt, BatchId, BatchNo, Epoch, Generation, MigrationId, Run, StageNo, TableName, TableUuid,

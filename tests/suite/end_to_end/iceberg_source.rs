@@ -18,8 +18,7 @@ impl Site {
         let (catalog, warehouse) = (world.root().join("source/catalog.db"), world.root().join("source/warehouse"));
         std::fs::create_dir_all(&warehouse).expect("a folder can be made");
         let place = warehouse.to_str().expect("a text");
-        let connection =
-            format!("    kind: iceberg\n    catalogFile: {}\n    warehouse: {place}\n", catalog.display());
+        let connection = format!("    kind: iceberg\n    catalogFile: {}\n    warehouse: {place}\n", catalog.display());
         let site = Self { node: world.start_with(&Options { legacy: Some(connection), ..Options::default() }), world };
         assert_eq!(site.python(&["make", place]), json!("made"));
         site
@@ -58,7 +57,10 @@ fn tables_move_from_one_iceberg_catalog_to_another_and_both_sides_are_equal() {
     assert_eq!(songs["partitioning"], json!({ "country": "identity", "id_bucket": "bucket[4]" }));
     assert_eq!(songs["columns"]["price"], "decimal(14, 2)");
     assert_eq!((&songs["columns"]["id"], &songs["columns"]["hash"]), (&json!("long"), &json!("binary")));
-    assert_eq!((&songs["docs"]["id"], &songs["docs"]["note"]), (&json!("the song's number"), &json!("since the second year")));
+    assert_eq!(
+        (&songs["docs"]["id"], &songs["docs"]["note"]),
+        (&json!("the song's number"), &json!("since the second year"))
+    );
     assert_eq!(songs["properties"]["comment"], "songs of all countries");
     assert_eq!(songs["properties"]["owner"], "ada");
     let plays = &report["music.plays"];
@@ -89,15 +91,11 @@ fn another_snapshot_than_the_planned_one_pauses_the_migration() {
 #[test]
 fn a_table_moves_to_another_name_of_its_own_catalog_and_never_to_its_own() {
     let site = Site::new();
-    let of = |name: &str, target: &str| {
-        policy(name, "music.songs", "").replace("target: { connection: lake }", target)
-    };
+    let of = |name: &str, target: &str| policy(name, "music.songs", "").replace("target: { connection: lake }", target);
     site.node.cli.apply(&of("same", "target: { connection: legacy }"));
     site.node.cli.expect("music.songs", "quarantined", "TARGET_EXISTS");
-    let text = policy("copy", "music.plays", "").replace(
-        "target: { connection: lake }",
-        "target: { connection: legacy, name: \"copies.{table}\" }",
-    );
+    let text = policy("copy", "music.plays", "")
+        .replace("target: { connection: lake }", "target: { connection: legacy, name: \"copies.{table}\" }");
     site.node.cli.migrate(&text);
     site.node.cli.expect("music.plays", "committed", "");
     let target = site.world.root().join("source/catalog.db").display().to_string();

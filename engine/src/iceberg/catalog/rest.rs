@@ -153,7 +153,9 @@ impl Catalog for RestCatalog {
         let mut names: Vec<String> = Vec::new();
         let told = self.pages(&["namespaces"], |page: Namespaces| {
             // Those of several levels are no names of datasets.
-            names.extend(page.namespaces.into_iter().filter_map(|levels| <[String; 1]>::try_from(levels).ok()).flatten());
+            names.extend(
+                page.namespaces.into_iter().filter_map(|levels| <[String; 1]>::try_from(levels).ok()).flatten(),
+            );
             page.next_page_token
         })?;
         if !told {

@@ -64,11 +64,8 @@ pub(in crate::source) fn matched(
     if by == By::Names && !fields.iter().any(|field| !field.names.is_empty()) && !file.fields.is_empty() {
         return Err("its columns have no field ids, and the table has no name mapping that could tell them".to_owned());
     }
-    let described: Vec<(&IcebergField, &str, &DataType)> = fields
-        .iter()
-        .zip(columns)
-        .map(|(field, column)| (field, column.name.as_str(), &column.data_type))
-        .collect();
+    let described: Vec<(&IcebergField, &str, &DataType)> =
+        fields.iter().zip(columns).map(|(field, column)| (field, column.name.as_str(), &column.data_type)).collect();
     let mut finding = Finding { by, int96: false, missing: Vec::new() };
     let mut next = 0;
     let renamed = finding.children(&file.fields, &described, |finding| {
@@ -153,10 +150,8 @@ impl Finding {
             (ArrowType::Map(entries, sorted), DataType::Map(key, value)) => {
                 let ArrowType::Struct(parts) = entries.data_type() else { return Ok(from.clone()) };
                 let [from_key, from_value] = parts.as_ref() else { return Ok(from.clone()) };
-                let parts = [
-                    self.only(from_key, field.parts.first(), key)?,
-                    self.only(from_value, field.parts.get(1), value)?,
-                ];
+                let parts =
+                    [self.only(from_key, field.parts.first(), key)?, self.only(from_value, field.parts.get(1), value)?];
                 let parts = ArrowType::Struct(parts.into_iter().collect());
                 ArrowType::Map(Arc::new(Field::clone(entries).with_data_type(parts)), *sorted)
             }

@@ -53,14 +53,16 @@ pub(super) fn files(
         }
     }
     for ((name, what), (count, first)) in absent.told {
-        findings.note(format!("Column {name:?} is missing in {count} of {} files and {what} there ({first:?}).", listing.files.len()));
+        findings.note(format!(
+            "Column {name:?} is missing in {count} of {} files and {what} there ({first:?}).",
+            listing.files.len()
+        ));
     }
     tails.files(listing)
 }
 
 fn compare_with_manifest(found: &Found, promised: &Promised, tail: &Tail, findings: &mut Findings) {
-    for (what, promised, seen) in
-        [("bytes", promised.bytes, found.identity.bytes), ("rows", promised.rows, tail.rows)]
+    for (what, promised, seen) in [("bytes", promised.bytes, found.identity.bytes), ("rows", promised.rows, tail.rows)]
     {
         if promised != seen {
             findings.problem(

@@ -10,9 +10,9 @@ mod check;
 mod data_files;
 mod raw;
 mod table;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,12 +29,12 @@ use skein_protocol::machine;
 use skein_protocol::plan::Plan;
 use skein_protocol::problem::{Code, Problem};
 
+use super::changed;
 use super::columns;
 use super::findings::{Findings, whole};
 use super::location::{self, Roots};
 use super::places::Places;
 use super::seen_files;
-use super::changed;
 use crate::files::Files;
 use crate::iceberg::catalog::{Catalog, Listed};
 use crate::worker::Telling;
@@ -137,6 +137,7 @@ impl IcebergSource {
             target,
         };
         if let Some(table) = table {
+            columns::report_ambiguous(&table.columns, &mut findings);
             let files = if findings.prevented() { None } else { DataFiles::of(&table, &roots, &mut findings) };
             if let Some(files) = files {
                 let mut format = IcebergFormat { metadata, fields: table.fields.clone(), ..IcebergFormat::default() };
@@ -144,7 +145,6 @@ impl IcebergSource {
                 inspection.format = Some(SourceFormat::Iceberg(format));
             }
             table.notes(&mut findings);
-            columns::report_ambiguous(&table.columns, &mut findings);
             inspection.described_by = table.described_by();
             inspection.location = table.location.display().to_string();
             inspection.columns = table.columns;

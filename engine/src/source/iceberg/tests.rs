@@ -20,6 +20,7 @@ use skein_protocol::{planner, policy};
 
 use super::super::read_input;
 use super::*;
+use crate::batch::fixture::hashes;
 use crate::iceberg::{catalog, fixture, stage};
 use crate::io_runtime::IoRuntime;
 
@@ -56,8 +57,7 @@ impl Site {
             let path = PathBuf::from(&plan.target.location).join(format!("data/{number}.parquet"));
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             let batch = batch(columns);
-            let mut writer =
-                ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
+            let mut writer = ArrowWriter::try_new(std::fs::File::create(&path).unwrap(), batch.schema(), None).unwrap();
             writer.write(&batch).unwrap();
             writer.close().unwrap();
             let location = path.display().to_string();
@@ -103,8 +103,14 @@ impl Site {
     }
 
     fn plan(&self) -> Plan {
-        let text = "apiVersion: skein/v1\nkind: MigrationPolicy\nmetadata: { name: p, owner: me }\nspec:\n  source: { connection: lake, include: [\"db.*\"] }\n  target: { connection: other }\n";
-        let policy = policy::parse(text).unwrap();
+        self.plan_with("")
+    }
+
+    fn plan_with(&self, rules: &str) -> Plan {
+        let text = format!(
+            "apiVersion: skein/v1\nkind: MigrationPolicy\nmetadata: {{ name: p, owner: me }}\nspec:\n  source: {{ connection: lake, include: [\"db.*\"] }}\n  target: {{ connection: other }}\n{rules}"
+        );
+        let policy = policy::parse(&text).unwrap();
         let migration = MigrationId::derive(&policy.metadata.name, Generation(1), &name());
         match planner::plan(&policy, migration, Generation(1), &name(), &self.inspect()) {
             Planned::Ready(plan) => *plan,
@@ -201,17 +207,19 @@ fn columns_are_read_by_their_ids_promoted_and_null_where_a_file_has_none() {
     let column = |name: &str| rows.column_by_name(name).unwrap();
     assert_eq!(column("n").as_primitive::<Int64Type>().values().as_ref(), [1, 2, -3, 4]);
     let doubles = column("d").as_primitive::<Float64Type>();
-    assert_eq!((doubles.null_count(), doubles.value(2).to_bits(), doubles.value(3).to_bits()), (
-        2,
-        0.5_f64.to_bits(),
-        (-0.0_f64).to_bits()
-    ));
+    assert_eq!(
+        (doubles.null_count(), doubles.value(2).to_bits(), doubles.value(3).to_bits()),
+        (2, 0.5_f64.to_bits(), (-0.0_f64).to_bits())
+    );
     assert_eq!(column("t").as_string::<i32>().iter().collect::<Vec<_>>(), [Some("a"), Some("b"), None, None]);
     let parts = column("s").as_struct();
     assert_eq!(parts.null_count(), 2);
     assert_eq!(parts.column(0).null_count(), 4);
     assert_eq!(parts.column(1).as_primitive::<Int64Type>().values()[2..], [5, 6]);
-    assert_eq!(column("at").data_type(), &ArrowType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("+00:00".into())));
+    assert_eq!(
+        column("at").data_type(),
+        &ArrowType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("+00:00".into()))
+    );
     assert_eq!((column("at").null_count(), site.plan().source_rows()), (2, Some(4)));
     let notes = site.inspect().notes.join("\n");
     assert!(notes.contains("\"s.added\" is missing in 1 of 2 files and is null"), "{notes}");
@@ -223,7 +231,13 @@ fn a_column_that_a_file_lacks_has_its_partitions_value() {
     let mut target = fixture::target(&[("n", "bigint"), ("k", "string"), ("day", "date")]);
     target.partitioning = vec![fixture::field("k", "identity", "k"), fixture::field("day", "identity", "day")];
     let file = |values: [i64; 2]| vec![(1, "n", longs(values))];
-    site.table(target, vec![(file([1, 2]), vec![json!("x/y"), json!(-1)]), (file([3, 4]), vec![json!(null), json!(1)])]);
+    site.table(
+        target,
+        vec![
+            (file([1, 2]), vec![json!("x/y"), json!("1969-12-31")]),
+            (file([3, 4]), vec![json!(null), json!("1970-01-02")]),
+        ],
+    );
     let rows = site.rows();
     let texts: Vec<Option<&str>> = rows.column(1).as_string::<i32>().iter().collect();
     assert_eq!(texts, [Some("x/y"), Some("x/y"), None, None]);
@@ -364,7 +378,7 @@ fn add_manifest(site: &Site, content: DataContentType, format: DataFileFormat) {
     let spec = metadata.default_partition_spec().as_ref().clone();
     let schema = Arc::clone(metadata.current_schema());
     let output = io.new_output(at("added-m0.avro")).unwrap();
-    let builder = ManifestWriterBuilder::new(output, Some(snapshot.snapshot_id()), None, schema, spec);
+    let builder = ManifestWriterBuilder::new(output, Some(snapshot.snapshot_id()), schema, spec);
     let mut writer =
         if content == DataContentType::Data { builder.build_v2_data() } else { builder.build_v2_deletes() };
     let file = DataFileBuilder::default()
@@ -381,7 +395,7 @@ fn add_manifest(site: &Site, content: DataContentType, format: DataFileFormat) {
     let manifest = runtime.block_on(writer.write_manifest_file()).unwrap();
     let old = std::fs::read(snapshot.manifest_list()).unwrap();
     let old = iceberg::spec::ManifestList::parse_with_version(&old, FormatVersion::V2).unwrap();
-    let output = io.new_output(at("added-list.avro")).unwrap();
+    let output = runtime.block_on(io.new_output(at("added-list.avro")).unwrap().writer()).unwrap();
     let mut list = ManifestListWriter::v2(output, snapshot.snapshot_id(), None, snapshot.sequence_number());
     list.add_manifests(old.consume_entries().into_iter().chain([manifest])).unwrap();
     runtime.block_on(list.close()).unwrap();
@@ -416,4 +430,29 @@ fn a_table_is_listed_once_and_a_missing_one_is_not_found() {
         assert_eq!(site.source.inspect(&missing, target).unwrap_err().code(), Code::NotFound);
     }
     assert_eq!(site.source.list_files(&plan).unwrap_err().code(), Code::SourceChanged);
+}
+
+#[test]
+fn a_plans_script_reads_the_table_through_its_metadata_file() {
+    let site = Site::new();
+    let mut target = fixture::target(&[("n", "bigint"), ("k", "string"), ("at", "timestamptz")]);
+    target.partitioning = vec![fixture::field("k", "identity", "k")];
+    let at = |from: i64| -> ArrayRef {
+        Arc::new(TimestampMicrosecondArray::from_iter_values(from..from + 3).with_timezone("UTC"))
+    };
+    let file = |from: i64| vec![(3, "then", at(from)), (1, "was_n", ints([1, 2, 2]))];
+    site.table(target, vec![(file(-2), vec![json!("it's")]), (file(5), vec![json!(null)])]);
+    // What lies in the folder and is in no manifest is not read.
+    std::fs::write(site.folder.path().join("lake/db/t/data/orphan.parquet"), "no Parquet").unwrap();
+    let run = |rules: &str| {
+        let script = site.plan_with(rules).script;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let ran = runtime.block_on(crate::script::run_script(&script, 64 << 20));
+        let ran = ran.unwrap_or_else(|failure| panic!("{failure}\n{script}"));
+        concat_batches(&ran.schema, &ran.target).unwrap()
+    };
+    assert_eq!(hashes(&run("")), hashes(&site.rows()));
+    assert_eq!(run("  filter: \"at >= timestamp '1970-01-01 00:00:00' and k is null\"\n").num_rows(), 3);
+    let wall_clock = run("  schema: { cast: [{ column: at, type: timestamp }] }\n");
+    assert_eq!(hashes(&wall_clock), hashes(&site.rows()), "an instant and its wall clock in UTC are hashed alike");
 }

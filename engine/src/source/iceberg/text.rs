@@ -12,10 +12,7 @@ pub(super) fn of_json(value: &Value, data_type: &DataType) -> Option<String> {
     let text = match (value, data_type) {
         (Value::Bool(value), DataType::Boolean) => value.to_string(),
         (Value::Number(value), DataType::Int | DataType::BigInt) => value.to_string(),
-        (
-            Value::String(text),
-            DataType::String | DataType::Date | DataType::Decimal { .. },
-        ) => text.clone(),
+        (Value::String(text), DataType::String | DataType::Date | DataType::Decimal { .. }) => text.clone(),
         (Value::String(text), DataType::Timestamp) => text.replacen('T', " ", 1),
         (Value::String(text), DataType::TimestampTz) => {
             let clock = text.strip_suffix("+00:00").or_else(|| text.strip_suffix('Z'))?;
