@@ -33,7 +33,7 @@ use crate::iceberg::read::Scan;
 use crate::iceberg::{collect, read, stage, tombstone};
 use crate::io_runtime::IoRuntime;
 use crate::script;
-use crate::source::HiveSource;
+use crate::source::{HiveSource, IcebergSource, Source};
 use crate::worker::{Telling, WorkerProgram, Workers};
 
 /// What can be set about an engine.
@@ -83,7 +83,7 @@ impl EngineMetrics {
 /// Moves bytes between the connections of one node.
 #[derive(Debug)]
 pub struct Engine {
-    sources: BTreeMap<ConnectionName, Arc<HiveSource>>,
+    sources: BTreeMap<ConnectionName, Result<Arc<Source>, Failure>>,
     targets: BTreeMap<ConnectionName, Result<Arc<Target>, Failure>>,
     files: Files,
     fsyncs: Arc<AtomicU64>,
@@ -98,7 +98,7 @@ pub struct Engine {
 #[derive(Debug)]
 struct Target {
     warehouse: String,
-    catalog: Box<dyn Catalog>,
+    catalog: Arc<dyn Catalog>,
 }
 
 impl Engine {
@@ -120,13 +120,20 @@ impl Engine {
         for (name, connection) in connections {
             match connection {
                 Connection::HiveFiles(config) => {
-                    sources.insert(name.clone(), Arc::new(HiveSource::new(name, config, files.clone())));
+                    let source = HiveSource::new(name.clone(), config, files.clone());
+                    sources.insert(name, Ok(Arc::new(Source::Hive(source))));
                 }
                 Connection::HiveMetastore(config) => {
-                    sources.insert(name.clone(), Arc::new(HiveSource::of_metastore(name, config, files.clone())));
+                    let source = HiveSource::of_metastore(name.clone(), config, files.clone());
+                    sources.insert(name, Ok(Arc::new(Source::Hive(source))));
                 }
                 Connection::Iceberg(config) => {
                     let catalog = catalog::of(&config, &files, &runtime);
+                    let source = catalog.clone().map(|catalog| {
+                        let source = IcebergSource::new(name.clone(), &config, catalog, files.clone());
+                        Arc::new(Source::Iceberg(source))
+                    });
+                    sources.insert(name.clone(), source);
                     let warehouse = config.warehouse.trim_end_matches('/').to_owned();
                     targets.insert(name, catalog.map(|catalog| Arc::new(Target { warehouse, catalog })));
                 }
@@ -153,7 +160,7 @@ impl Engine {
     /// The same engine, which tells what it reads.
     #[must_use]
     pub(crate) fn telling(mut self, telling: Telling) -> Self {
-        for source in self.sources.values_mut() {
+        for source in self.sources.values_mut().flatten() {
             if let Some(source) = Arc::get_mut(source) {
                 source.tell(telling.clone());
             }
@@ -197,43 +204,42 @@ impl Engine {
         }
     }
 
-    fn source(&self, name: &ConnectionName) -> Result<Arc<HiveSource>, Failure> {
-        self.sources
-            .get(name)
-            .cloned()
-            .ok_or_else(|| self.no_connection(name, "hive-files or hive-metastore", self.targets.contains_key(name)))
+    fn source(&self, name: &ConnectionName) -> Result<Arc<Source>, Failure> {
+        self.sources.get(name).cloned().unwrap_or_else(|| Err(self.unknown(name)))
     }
 
     fn target(&self, name: &ConnectionName) -> Result<Arc<Target>, Failure> {
-        self.targets
-            .get(name)
-            .cloned()
-            .unwrap_or_else(|| Err(self.no_connection(name, "iceberg", self.sources.contains_key(name))))
+        if let Some(target) = self.targets.get(name) {
+            return target.clone();
+        }
+        if !self.sources.contains_key(name) {
+            return Err(self.unknown(name));
+        }
+        Err(Failure::permanent(Problem::new(
+            Code::ConnectionKind,
+            cannot_be_used(name),
+            "it is not of kind iceberg",
+            "Name a connection of kind iceberg",
+        )))
     }
 
-    fn no_connection(&self, name: &ConnectionName, kind: &str, other_kind: bool) -> Failure {
-        let what = format!("The connection {name} cannot be used here");
-        if other_kind {
-            let next = format!("Name a connection of kind {kind}");
-            return Failure::permanent(Problem::new(
-                Code::ConnectionKind,
-                what,
-                format!("it is not of kind {kind}"),
-                next,
-            ));
-        }
-        let known: Vec<&str> = self.sources.keys().chain(self.targets.keys()).map(|name| name.0.as_str()).collect();
+    fn unknown(&self, name: &ConnectionName) -> Failure {
+        let known: Vec<&str> = self.sources.keys().map(|name| name.0.as_str()).collect();
         let why = format!(
             "this node's configuration has only {}",
             if known.is_empty() { "none".to_owned() } else { known.join(", ") }
         );
         Failure::permanent(Problem::new(
             Code::ConnectionUnknown,
-            what,
+            cannot_be_used(name),
             why,
             "Correct the name, or add the connection to the node's configuration",
         ))
     }
+}
+
+fn cannot_be_used(name: &ConnectionName) -> String {
+    format!("The connection {name} cannot be used here")
 }
 
 /// Runs `work` on a thread that may block. It is told to stop when the returned future is dropped.

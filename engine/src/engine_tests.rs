@@ -151,7 +151,7 @@ async fn connections_that_are_unknown_or_of_the_wrong_kind_are_refused() {
         async move { engine.inspect(inspection(source, target)).await.unwrap_err().code() }
     };
     assert_eq!(code("nowhere", "lake").await, Code::ConnectionUnknown);
-    assert_eq!(code("lake", "lake").await, Code::ConnectionKind);
+    assert_eq!(code("lake", "lake").await, Code::NotFound);
     assert_eq!(code("legacy", "legacy").await, Code::ConnectionKind);
     assert_eq!(code("legacy", "nowhere").await, Code::ConnectionUnknown);
 }

@@ -59,7 +59,7 @@ impl HiveFiles {
     }
 }
 
-/// An Iceberg catalog and the place where its tables are written. Exactly one catalog is named.
+/// An Iceberg catalog and the place where its tables are written: a target, or a source. Exactly one catalog is named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IcebergTarget {
@@ -80,7 +80,10 @@ pub struct IcebergTarget {
     pub catalog_name: String,
     /// Where tables are written: an absolute folder, or `s3://bucket/prefix` (`gs:`, `az:`, `abfss:` likewise).
     pub warehouse: String,
-    /// How the object store of the warehouse is reached.
+    /// Folders under which every file of a table must lie that is read as a source, links resolved; by default the warehouse alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_roots: Vec<String>,
+    /// How the object stores of the warehouse and the roots are reached.
     #[serde(default, skip_serializing_if = "StorageOptions::is_empty")]
     pub storage: StorageOptions,
 }
@@ -153,6 +156,7 @@ impl IcebergTarget {
             hive: None,
             catalog_name: default_catalog_name(),
             warehouse: warehouse.into(),
+            allowed_roots: Vec::new(),
             storage: StorageOptions::new(),
         }
     }
@@ -208,10 +212,11 @@ impl Connection {
                 &hive.storage,
             ),
             Self::HiveMetastore(metastore) => (metastore.allowed_roots.iter().collect(), &metastore.storage),
-            Self::Iceberg(iceberg) if iceberg.rest.as_ref().is_some_and(|rest| rest.vended_credentials) => {
-                (Vec::new(), &iceberg.storage)
+            Self::Iceberg(iceberg) => {
+                let vended = iceberg.rest.as_ref().is_some_and(|rest| rest.vended_credentials);
+                let warehouse = (!vended).then_some(&iceberg.warehouse);
+                (warehouse.into_iter().chain(&iceberg.allowed_roots).collect(), &iceberg.storage)
             }
-            Self::Iceberg(iceberg) => (vec![&iceberg.warehouse], &iceberg.storage),
         };
         (places.into_iter().filter_map(|place| Some(in_store(place)?.0)).collect(), storage)
     }

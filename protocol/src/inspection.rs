@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::Hash256;
 use crate::ids::{ConnectionName, TableName};
+use crate::plan::PartitionField;
 use crate::problem::Problem;
 use crate::types::DataType;
 
@@ -31,6 +32,8 @@ pub enum SourceFormat {
     OpenCsv(OpenCsvFormat),
     /// One JSON object a line, as Hive's JsonSerDe reads it.
     JsonLines(JsonLinesFormat),
+    /// Parquet files of an Iceberg table, whose columns are found by field ids.
+    Iceberg(IcebergFormat),
 }
 
 impl SourceFormat {
@@ -44,6 +47,7 @@ impl SourceFormat {
             Self::Text(_) => "text",
             Self::OpenCsv(_) => "opencsv",
             Self::JsonLines(_) => "json",
+            Self::Iceberg(_) => "iceberg",
         }
     }
 }
@@ -54,6 +58,36 @@ impl SourceFormat {
 pub struct AvroFormat {
     /// Columns' values in files that lack them, as text, by the column's name; null for columns that are not here.
     pub defaults: BTreeMap<String, String>,
+}
+
+/// What an Iceberg table's metadata adds to its Parquet files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IcebergFormat {
+    /// Location of the metadata file that the table was seen through.
+    pub metadata: String,
+    /// The columns' fields, in the columns' order.
+    pub fields: Vec<IcebergField>,
+    /// Values that files' partitions have for columns that the files themselves lack: by the file's path, then by the column's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partition_values: BTreeMap<String, BTreeMap<String, Option<String>>>,
+}
+
+/// A column of an Iceberg table or a part of one: how it is found in files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IcebergField {
+    /// Its id.
+    pub id: i32,
+    /// Fields of a struct in the type's order; a list's element; a map's key and value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<IcebergField>,
+    /// Its names in files that have no ids, by the table's name mapping.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// Its value in files that lack it, as text; null without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_default: Option<String>,
 }
 
 /// The properties of OpenCSVSerde.
@@ -123,6 +157,14 @@ pub enum DescribedBy {
     /// A metastore.
     Metastore {
         /// Hash of what it said of the table's columns, format, location and partitions: part of the fingerprint.
+        said: Hash256,
+    },
+    /// The metadata of an Iceberg table.
+    Iceberg {
+        /// Id of the snapshot whose rows are read; none of a table that never had rows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        snapshot: Option<String>,
+        /// Hash of the table's uuid, columns and partition spec: part of the fingerprint, as the snapshot is.
         said: Hash256,
     },
 }
@@ -208,6 +250,9 @@ pub struct Inspection {
     pub columns: Vec<SourceColumn>,
     /// Data files, sorted by path.
     pub files: Vec<SourceFile>,
+    /// Partition fields that the source has over its columns, where its partitions are no columns of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitioning: Vec<PartitionField>,
     /// What people wrote about it.
     #[serde(default, skip_serializing_if = "Documentation::is_empty")]
     pub documentation: Documentation,

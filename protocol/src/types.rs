@@ -14,7 +14,7 @@ pub const MAX_TYPE_DEPTH: usize = 24;
 /// Most digits of a decimal, in Hive, Iceberg and Arrow's 128-bit decimals alike.
 pub const MAX_DECIMAL_PRECISION: u8 = 38;
 
-/// A column's type. Text form as Hive writes it; `timestamptz` exists in targets only.
+/// A column's type. Text form as Hive writes it; `timestamptz` is a type of Iceberg alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum DataType {
     /// `boolean`

@@ -140,6 +140,7 @@ impl Parts {
             format: Some(SourceFormat::Parquet),
             columns: vec![SourceColumn { name: "id".to_owned(), data_type: DataType::BigInt, partition: false }],
             files,
+            partitioning: Vec::new(),
             documentation: Documentation::default(),
             problems: Vec::new(),
             notes: Vec::new(),

@@ -37,6 +37,12 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
     /// When the catalog or a metadata file cannot be read.
     fn load(&self, name: &TableName) -> Result<Option<LoadedTable>, Failure>;
 
+    /// All tables in namespaces of one level, tombstones among them, in no order. Creates nothing.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    fn tables(&self) -> Result<Vec<Listed>, Failure>;
+
     /// Sees to it that files of a table may be written: some catalogs own their stores, and want to know a namespace before
     /// anything lies in it. Others need nothing.
     ///
@@ -60,6 +66,21 @@ pub trait Catalog: Send + Sync + std::fmt::Debug {
     fn replace(&self, request: &ReplaceRequest) -> Result<Replaced, Failure>;
 }
 
+/// A table as a catalog lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: TableName,
+    /// What its name points at, where the list tells.
+    pub metadata_location: Option<String>,
+}
+
+/// The table of an SQL catalog's row; none in a namespace of several levels, which no name of a dataset has.
+fn of_row(namespace: String, table: String, metadata_location: String) -> Option<Listed> {
+    let one_level = !namespace.contains('.');
+    one_level.then(|| Listed { name: TableName::new(namespace, table), metadata_location: Some(metadata_location) })
+}
+
 /// Namespaces that are known to exist.
 #[derive(Debug, Default)]
 struct Known(BTreeSet<String>);
@@ -81,18 +102,18 @@ impl Known {
 ///
 /// # Errors
 /// When the connection names none or several, which no checked configuration does.
-pub(crate) fn of(target: &IcebergTarget, files: &Files, runtime: &Arc<IoRuntime>) -> Result<Box<dyn Catalog>, Failure> {
+pub(crate) fn of(target: &IcebergTarget, files: &Files, runtime: &Arc<IoRuntime>) -> Result<Arc<dyn Catalog>, Failure> {
     Ok(match target.catalog() {
         Some(IcebergCatalog::Sqlite(file)) => {
-            Box::new(SqliteCatalog::new(files.clone(), PathBuf::from(file), &target.catalog_name))
+            Arc::new(SqliteCatalog::new(files.clone(), PathBuf::from(file), &target.catalog_name))
         }
         Some(IcebergCatalog::Rest(config)) => {
-            Box::new(RestCatalog::new(files.clone(), config.clone(), Arc::clone(runtime)))
+            Arc::new(RestCatalog::new(files.clone(), config.clone(), Arc::clone(runtime)))
         }
         Some(IcebergCatalog::Postgres(config)) => {
-            Box::new(PostgresCatalog::new(files.clone(), config.clone(), &target.catalog_name, Arc::clone(runtime)))
+            Arc::new(PostgresCatalog::new(files.clone(), config.clone(), &target.catalog_name, Arc::clone(runtime)))
         }
-        Some(IcebergCatalog::Hive(config)) => Box::new(HiveCatalog::new(files.clone(), config.clone())),
+        Some(IcebergCatalog::Hive(config)) => Arc::new(HiveCatalog::new(files.clone(), config.clone())),
         None => return Err(failure::internal("opening a catalog", "the connection does not name exactly one")),
     })
 }

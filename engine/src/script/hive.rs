@@ -27,7 +27,7 @@ use super::columns;
 use super::stream::{self, Batches};
 use crate::failure::internal;
 use crate::files::Files;
-use crate::source::{list_at, read_input};
+use crate::source::{list_at, read_input, table_at};
 use crate::types::source_schema;
 
 /// Rows of a record batch.
@@ -103,6 +103,9 @@ fn source(location: &str, options: &Options<'_>) -> Result<PlanSource, String> {
         let columns = columns::parse(options.get(name).unwrap_or(""))?;
         Ok(columns.into_iter().map(|(name, data_type)| SourceColumn { name, data_type, partition }).collect())
     };
+    if options.get("format") == Some("iceberg") {
+        return of_iceberg(options, &list("columns", false)?);
+    }
     let mut columns = list("columns", false)?;
     columns.extend(list("partition_columns", true)?);
     let format = match options.get("format") {
@@ -134,6 +137,25 @@ fn source(location: &str, options: &Options<'_>) -> Result<PlanSource, String> {
         dataset,
         location,
         format,
+        described_by: DescribedBy::Description,
+        columns,
+        files,
+    })
+}
+
+/// A table of Iceberg by its metadata file, which must have the statement's columns.
+fn of_iceberg(options: &Options<'_>, named: &[SourceColumn]) -> Result<PlanSource, String> {
+    let metadata = options.get("metadata").ok_or("format iceberg needs the option metadata")?;
+    let dataset = TableName::new("source", "iceberg");
+    let (format, columns, files, location) = table_at(&dataset, metadata).map_err(|failure| failure.to_string())?;
+    if columns != named {
+        return Err(format!("the columns of {metadata} are not those of the statement"));
+    }
+    Ok(PlanSource {
+        connection: "script".into(),
+        dataset,
+        location,
+        format: SourceFormat::Iceberg(format),
         described_by: DescribedBy::Description,
         columns,
         files,

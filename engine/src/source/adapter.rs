@@ -22,7 +22,7 @@ use skein_protocol::types::DataType;
 
 use super::calendar::{REFORM_DAY, REFORM_MICROS, WriterCalendar, day_from_julian, micros_from_julian};
 use super::text::{limit, pad};
-use crate::types::arrow_type;
+use crate::types::{UTC, arrow_type};
 
 /// How values of a file become values of the described type.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(super) enum Adapter {
     JulianDate,
     /// Timestamps in another unit, zone or calendar.
     Timestamp { unit: TimeUnit, julian: bool, zone: Option<Tz> },
+    /// Instants in another unit, or with another spelling of UTC.
+    Instant(TimeUnit),
     /// Fields by name; `None` where the file has no such field.
     Struct(Fields, Vec<Option<(usize, Adapter)>>),
     /// Elements.
@@ -75,6 +77,7 @@ impl Adapter {
             (ArrowType::Date32, DataType::Date) if context.calendar.julian_dates => Self::JulianDate,
             (ArrowType::Timestamp(TimeUnit::Second, _), DataType::Timestamp) => return conflict(),
             (ArrowType::Timestamp(unit, _), DataType::Timestamp) => timestamp(*unit, context)?,
+            (ArrowType::Timestamp(unit, _), DataType::TimestampTz) if *unit != TimeUnit::Second => Self::Instant(*unit),
             (ArrowType::List(element), DataType::Array(inner)) => {
                 Self::List(target, Box::new(Self::plan(element.data_type(), inner, context)?)).unless_same(from)
             }
@@ -162,6 +165,7 @@ impl Adapter {
                 Arc::new(dates.unary::<_, arrow::datatypes::Date32Type>(day_from_julian))
             }
             Self::Timestamp { unit, julian, zone } => Arc::new(micros(array, *unit, *julian, zone.as_ref())?),
+            Self::Instant(unit) => Arc::new(micros(array, *unit, false, None)?.with_timezone(UTC)),
             Self::Struct(fields, children) => {
                 let from = array.as_struct();
                 let column = |(index, child): (usize, &Option<(usize, Self)>)| match child {

@@ -76,7 +76,7 @@ pub(super) fn report_ambiguous(columns: &[SourceColumn], findings: &mut Findings
             findings.problem(
                 Code::ColumnAmbiguous,
                 format!("The table has columns {first:?} and {:?}", column.name),
-                "case does not count in Hive, so they cannot be told apart",
+                "case does not count, so they cannot be told apart",
                 "Rename one of them",
             );
         }

@@ -4,13 +4,24 @@
 
 use std::collections::BTreeMap;
 
+use skein_protocol::data_plane::Failure;
 use skein_protocol::ids::TableName;
 use skein_protocol::problem::{Code, Problem};
 
+use super::location;
 use crate::worker::Telling;
 
 /// Most problems of one code that are listed: a broken table of 10,000 files should still have a readable plan.
 const MAX_OF_ONE_CODE: usize = 20;
+
+/// The problems of an inspection; a failure if something could not be looked at for the moment: what was seen is not all that
+/// there is.
+pub(super) fn whole(mut problems: Vec<Problem>) -> Result<Vec<Problem>, Failure> {
+    match problems.iter().position(|problem| problem.code == Code::Io) {
+        Some(passing) => Err(location::failure(problems.swap_remove(passing))),
+        None => Ok(problems),
+    }
+}
 
 /// Problems and notes of one dataset.
 #[derive(Debug)]

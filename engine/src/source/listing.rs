@@ -20,7 +20,7 @@ use super::partitions::{self, KeyValue};
 use super::tree::{Kind, Tree};
 
 /// Most files of one table: a plan lists each of them, and more than this is a sign of a wrong location.
-const MAX_FILES: usize = 1_000_000;
+pub(super) const MAX_FILES: usize = 1_000_000;
 /// Most partition columns of a table without a description; folders deeper than this are no partitions.
 const MAX_PARTITION_COLUMNS: usize = 32;
 

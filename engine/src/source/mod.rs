@@ -1,12 +1,13 @@
-//! Sources of kind `hive-files` and `hive-metastore`: what tables there are, what is known of each, and reading them.
+//! Sources of kind `hive-files`, `hive-metastore` and `iceberg`: what tables there are, what is known of each, and reading them.
 //!
 //! In: a connection's configuration, folders and files. Out: names, inspections, listings, record batches.
 //! Not here: planning (the protocol), rules and sums (`transform`, `checksum`).
 //!
-//! Start at [`HiveSource`] and [`read_input`]. Everything blocks; callers hold threads for it.
+//! Start at [`Source`] and [`read_input`]. Everything blocks; callers hold threads for it.
 
 mod adapted;
 mod adapter;
+mod any;
 mod at;
 mod avro;
 mod calendar;
@@ -21,6 +22,7 @@ mod fingerprint;
 mod format;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod iceberg;
 mod inspect;
 mod inspect_text;
 mod listing;
@@ -65,7 +67,10 @@ use places::{Places, is_below_its_table};
 use crate::files::Files;
 use crate::worker::Telling;
 
+pub use any::Source;
 pub(crate) use at::list_at;
+pub use iceberg::IcebergSource;
+pub(crate) use iceberg::table_at;
 pub use read::{DEFAULT_BATCH_ROWS, InputReader, read_input};
 pub use text::Unparsable;
 
@@ -144,11 +149,8 @@ impl HiveSource {
             roots: self.roots(),
         };
         let seen = look.at_table(&mut findings);
-        let (mut problems, notes) = findings.finish();
-        // What was seen is not all that there is.
-        if let Some(passing) = problems.iter().position(|problem| problem.code == Code::Io) {
-            return Err(location::failure(problems.swap_remove(passing)));
-        }
+        let (problems, notes) = findings.finish();
+        let problems = findings::whole(problems)?;
         Ok(Inspection {
             dataset: dataset.clone(),
             connection: self.connection.clone(),
@@ -157,6 +159,7 @@ impl HiveSource {
             format: seen.format,
             columns: seen.columns,
             files: seen.files,
+            partitioning: Vec::new(),
             documentation: seen.documentation,
             problems,
             notes,

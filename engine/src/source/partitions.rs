@@ -14,7 +14,7 @@ use skein_protocol::types::DataType;
 
 use super::scalars::{self, Read};
 use super::text::pad;
-use crate::types::arrow_type;
+use crate::types::{UTC, arrow_type};
 
 /// One level of a partition's path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,12 @@ fn single(text: &str, data_type: &DataType) -> Option<ArrayRef> {
         DataType::Timestamp => {
             Arc::new(TimestampMicrosecondArray::from(vec![scalars::timestamp(bytes).and_then(whole)?]))
         }
-        DataType::TimestampTz | DataType::Array(_) | DataType::Map(..) | DataType::Struct(_) => return None,
+        // The wall clock in UTC.
+        DataType::TimestampTz => {
+            let instant = TimestampMicrosecondArray::from(vec![scalars::timestamp(bytes).and_then(whole)?]);
+            Arc::new(instant.with_timezone(UTC))
+        }
+        DataType::Array(_) | DataType::Map(..) | DataType::Struct(_) => return None,
     })
 }
 

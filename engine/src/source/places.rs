@@ -130,6 +130,13 @@ impl Places {
         Ok(entries)
     }
 
+    /// The objects below a folder in a store, `most` at most; none of a folder on a disk.
+    pub(super) fn objects_below(&self, folder: &Path, most: usize) -> io::Result<Vec<(PathBuf, Identity)>> {
+        let Some(location) = object(folder) else { return Ok(Vec::new()) };
+        let found = self.files.list_below(location, most)?;
+        Ok(found.into_iter().map(|(path, stat)| (folder.join(path), stat.into())).collect())
+    }
+
     /// A table's folder with everything below it; `most` objects at most.
     pub(super) fn tree(&self, folder: &Path, most: usize) -> io::Result<Tree> {
         match object(folder) {

@@ -107,6 +107,9 @@ fn decoder(
     };
     Ok(match format {
         SourceFormat::Parquet => Box::new(ParquetReader::open(opened, columns, row_groups, batch_rows)?),
+        SourceFormat::Iceberg(format) => {
+            Box::new(ParquetReader::open_by_id(opened, &file.path, columns, format, row_groups, batch_rows)?)
+        }
         SourceFormat::Orc => Box::new(OrcReader::open(opened, columns, row_groups, batch_rows)?),
         SourceFormat::Avro(format) => Box::new(AvroReader::open(opened, columns, format, batch_rows)?),
         SourceFormat::Text(format) => text(opened, Record::Delimited(format.clone()), format.skip_header_lines)?,

@@ -74,11 +74,16 @@ impl Tails {
 
     /// All listed files in the form of the plan.
     pub(super) fn files(&self, listing: &Listing) -> Vec<SourceFile> {
+        listing.files.iter().zip(self.by_file(listing)).map(|(found, tail)| source_file(found, tail)).collect()
+    }
+
+    /// The tail of each listed file.
+    pub(super) fn by_file(&self, listing: &Listing) -> Vec<Option<&Tail>> {
         let mut known: Vec<Option<&Tail>> = vec![None; listing.files.len()];
         for (tail, file) in self.known.iter().zip(&self.of) {
             known[*file] = Some(tail);
         }
-        listing.files.iter().zip(known).map(|(found, tail)| source_file(found, tail)).collect()
+        known
     }
 }
 

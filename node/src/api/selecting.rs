@@ -18,7 +18,7 @@ use crate::core::Core;
 /// The selected datasets and their targets, sorted by dataset.
 pub(super) async fn targets(core: &Core, policy: &Policy) -> Result<Vec<(TableName, TableName)>, Problem> {
     let (source, target) = (&policy.spec.source.connection, &policy.spec.target.connection);
-    check_connection(&core.config, source, "source", &["hive-files", "hive-metastore"])?;
+    check_connection(&core.config, source, "source", &["hive-files", "hive-metastore", "iceberg"])?;
     check_connection(&core.config, target, "target", &["iceberg"])?;
     let request = SelectRequest { connection: source.clone() };
     let all = core.act(|plane| plane.select(request)).await.map_err(|failure| failure.problem)?;

@@ -243,6 +243,8 @@ fn check_paths(at: &str, connection: &Connection, errors: &mut Vec<ConfigError>)
         Connection::Iceberg(iceberg) => {
             paths.extend(iceberg.catalog_file.iter().map(|path| ("catalogFile".to_owned(), path.as_str())));
             paths.push(("warehouse".to_owned(), &iceberg.warehouse));
+            let roots = iceberg.allowed_roots.iter().enumerate();
+            paths.extend(roots.map(|(index, path)| (format!("allowedRoots[{index}]"), path.as_str())));
             let rest = iceberg.rest.iter().filter_map(|rest| rest.ca_file.as_deref());
             paths.extend(rest.map(|path| ("rest.caFile".to_owned(), path)));
             let postgres = iceberg.postgres.iter().filter_map(|postgres| postgres.ca_file.as_deref());

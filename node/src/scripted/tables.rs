@@ -37,6 +37,7 @@ pub(super) fn inspect(inner: &Inner, request: InspectRequest) -> Result<Inspecti
         format: Some(SourceFormat::Parquet),
         columns: cells::columns(source.is_partitioned()),
         files: list(inner, &dataset),
+        partitioning: Vec::new(),
         documentation: Documentation::default(),
         problems: Vec::new(),
         notes: Vec::new(),

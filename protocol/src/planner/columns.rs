@@ -158,6 +158,9 @@ impl Columns {
                 if inspection.columns.iter().any(|column| column.partition) {
                     self.notes.push("the source's partition columns become ordinary columns".to_owned());
                 }
+                if !inspection.partitioning.is_empty() {
+                    self.notes.push("the source is partitioned, the target is not".to_owned());
+                }
             }
             Partitioning::Fields(fields) => {
                 for field in fields {
@@ -180,6 +183,37 @@ impl Columns {
             let name = column.name.clone();
             self.partitioning.push(PartitionField { column: name.clone(), transform: Transform::Identity, name });
         }
+        for field in &inspection.partitioning {
+            self.keep_field(field, inspection);
+        }
+    }
+
+    /// Keeps a partition field that the source has over one of its columns.
+    fn keep_field(&mut self, field: &PartitionField, inspection: &Inspection) {
+        if !inspection.columns.iter().any(|column| column.name == field.column) {
+            self.problems.push(Problem::new(
+                Code::RuleInapplicable,
+                format!("partition field {}", field.name),
+                format!("it is over {}, which is no column but a part of one", field.column),
+                "say by what the target is partitioned, or partitioning: none",
+            ));
+            return;
+        }
+        let carried = self
+            .target
+            .iter()
+            .find(|column| matches!(&column.origin, Origin::Source { column } if *column == field.column));
+        let Some(column) = carried else {
+            self.notes.push(format!(
+                "the target is not partitioned by {} of {}, which is dropped",
+                field.transform, field.column
+            ));
+            return;
+        };
+        // A field that has its column's name goes on having it.
+        let name = if field.name == field.column { column.name.clone() } else { field.name.clone() };
+        let column = column.name.clone();
+        self.partition_by(&PartitionBy { column, transform: field.transform, name: Some(name) });
     }
 
     fn partition_by(&mut self, field: &PartitionBy) {

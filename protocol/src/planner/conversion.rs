@@ -63,9 +63,11 @@ pub(super) fn cast(source: &DataType, target: &DataType) -> Result<Conversion, S
         _ => {}
     }
     match (source, target) {
-        (T::Float, T::Double) | (T::Char { .. } | T::Varchar { .. }, T::String) | (T::Timestamp, T::TimestampTz) => {
-            Ok(Conversion::Widen)
-        }
+        (T::Float, T::Double)
+        | (T::Char { .. } | T::Varchar { .. }, T::String)
+        // An instant is the wall clock in UTC, both ways.
+        | (T::Timestamp, T::TimestampTz)
+        | (T::TimestampTz, T::Timestamp) => Ok(Conversion::Widen),
         (T::Decimal { precision: p, scale: s }, T::Decimal { precision: q, scale: t }) => {
             if s == t && p <= q {
                 Ok(Conversion::Widen)

@@ -43,7 +43,11 @@ fn comment(text: &impl std::fmt::Display) -> String {
 
 fn source(sql: &mut String, plan: &Plan) {
     let source = &plan.source;
-    line(sql, "\n-- What is read. Values of partition columns come from the names of folders.");
+    let values = match &source.format {
+        SourceFormat::Iceberg(_) => "Files and columns are those of the metadata file.",
+        _ => "Values of partition columns come from the names of folders.",
+    };
+    line(sql, format!("\n-- What is read. {values}"));
     line(sql, "CREATE EXTERNAL TABLE source");
     line(sql, "STORED AS HIVE");
     line(sql, format!("LOCATION {}", text(&source.location)));
@@ -55,6 +59,8 @@ fn source(sql: &mut String, plan: &Plan) {
     options.push(("format", source.format.name().to_owned()));
     match &source.format {
         SourceFormat::Parquet | SourceFormat::Orc => {}
+        // Columns, files and values that files lack are in the metadata file.
+        SourceFormat::Iceberg(format) => options.push(("metadata", format.metadata.clone())),
         SourceFormat::Avro(format) => {
             let defaults = serde_json::to_string(&format.defaults).expect("texts by their names are JSON");
             options.push(("defaults", defaults));

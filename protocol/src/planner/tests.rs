@@ -1,7 +1,8 @@
 use super::*;
 use crate::ids::PolicyName;
 use crate::inspection::{SourceColumn, SourceFile, SourceFormat, TargetState};
-use crate::plan::{Rule, StageKind, Transform};
+use crate::plan::{PartitionField, Rule, StageKind, Transform};
+use crate::types::DataType;
 
 fn policy(spec: &str) -> Policy {
     let text = format!(
@@ -41,6 +42,7 @@ fn inspection() -> Inspection {
             column("dt", "string", true),
         ],
         files: vec![file("2024-01-01"), file("2024-01-02")],
+        partitioning: Vec::new(),
         documentation: Default::default(),
         problems: Vec::new(),
         notes: Vec::new(),
@@ -221,4 +223,73 @@ fn a_sort_order_names_plain_columns_of_the_target() {
     let with = |column: &str| refused(&format!("  target: {{ connection: lake, sortBy: [{{ column: {column} }}] }}\n"));
     assert_eq!(with("arr"), [Code::RuleInapplicable]);
     assert_eq!(with("nowhere"), [Code::ColumnMissing]);
+}
+
+fn of_iceberg() -> Inspection {
+    let field = |column: &str, transform: &str, name: &str| PartitionField {
+        column: column.to_owned(),
+        transform: transform.parse().unwrap(),
+        name: name.to_owned(),
+    };
+    let mut inspection = inspection();
+    inspection.columns.iter_mut().for_each(|column| column.partition = false);
+    inspection.partitioning =
+        vec![field("i", "bucket[4]", "i_bucket"), field("ts", "day", "when"), field("dt", "identity", "dt")];
+    inspection
+}
+
+#[test]
+fn partition_fields_of_an_iceberg_source_are_kept_over_renamed_columns() {
+    let planned = planned("  schema: { rename: [{ from: dt, to: day }, { from: i, to: number }] }\n", &of_iceberg());
+    let Planned::Ready(plan) = planned else { panic!("{planned:?}") };
+    let kept: Vec<String> = plan
+        .target
+        .partitioning
+        .iter()
+        .map(|field| format!("{} = {} of {}", field.name, field.transform, field.column))
+        .collect();
+    assert_eq!(kept, ["i_bucket = bucket[4] of number", "when = day of ts", "day = identity of day"]);
+    let planned = super::tests::planned("  schema: { drop: [{ column: ts }] }\n", &of_iceberg());
+    let Planned::Ready(plan) = planned else { panic!("{planned:?}") };
+    assert_eq!(plan.target.partitioning.len(), 2);
+    assert!(plan.notes.iter().any(|note| note.contains("day of ts, which is dropped")), "{:?}", plan.notes);
+    let none = "  target: { connection: lake, partitioning: none }\n";
+    let Planned::Ready(plan) = super::tests::planned(none, &of_iceberg()) else { panic!("it can be done") };
+    assert!(plan.target.partitioning.is_empty() && plan.notes.iter().any(|note| note.contains("the target is not")));
+}
+
+#[test]
+fn partition_fields_that_cannot_be_kept_are_refused_unless_the_policy_says_others() {
+    let mut nested = of_iceberg();
+    nested.partitioning[0].column = "s.x".to_owned();
+    let mut clash = of_iceberg();
+    clash.partitioning[1].name = "c".to_owned();
+    let cast = "  schema: { cast: [{ column: ts, type: string }] }\n";
+    for (spec, inspection, code) in [
+        ("", &nested, Code::RuleInapplicable),
+        ("", &clash, Code::ColumnExists),
+        (cast, &of_iceberg(), Code::RuleInapplicable),
+    ] {
+        let Planned::Refused(refusal) = planned(spec, inspection) else { panic!("{spec} is planned") };
+        assert_eq!(refusal.problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), [code]);
+    }
+    let none = "  target: { connection: lake, partitioning: none }\n";
+    assert!(matches!(planned(none, &nested), Planned::Ready(_)));
+}
+
+#[test]
+fn instants_are_cast_to_the_wall_clock_in_utc_and_to_nothing_else() {
+    let mut inspection = inspection();
+    inspection.columns[3].data_type = DataType::TimestampTz;
+    let cast = |to: &str| planned(&format!("  schema: {{ cast: [{{ column: ts, type: {to} }}] }}\n"), &inspection);
+    let Planned::Ready(plan) = cast("timestamp") else { panic!("it can be done") };
+    assert_eq!(plan.target.columns[3].conversion, Conversion::Widen);
+    for to in ["string", "date", "bigint"] {
+        assert!(matches!(cast(to), Planned::Refused(_)), "{to}");
+    }
+    let Planned::Ready(plan) = planned("", &inspection) else { panic!("it can be done") };
+    assert_eq!(
+        (&plan.target.columns[3].data_type, &plan.target.columns[3].conversion),
+        (&DataType::TimestampTz, &Conversion::Same)
+    );
 }

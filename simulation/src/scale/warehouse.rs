@@ -190,6 +190,7 @@ impl Warehouse {
                 column("dt", DataType::String, true),
             ],
             files: (0..self.partitions(number)).map(file).collect(),
+            partitioning: Vec::new(),
             documentation: Documentation::default(),
             problems: Vec::new(),
             notes: Vec::new(),

@@ -1,6 +1,7 @@
 //! The clauses of the contract: what every pair of a catalog and a place for tables must keep.
 
 use skein_protocol::data_plane::{Outcome, Registered, Replaced};
+use skein_protocol::problem::Code;
 
 use crate::cut::Cut;
 use crate::lake::Lake;
@@ -28,6 +29,26 @@ pub(crate) fn a_table_is_written_read_and_found_by_others(place: &Place) {
     );
 
     place.assert_agrees(&[]);
+}
+
+pub(crate) fn a_published_table_is_a_source_and_a_tombstone_is_none(place: &Place) {
+    let lake = Lake::of(place);
+    let (table, _) = lake.staged(1);
+    assert!(!lake.listed());
+    assert_eq!(lake.register(&table.metadata_location, None), Registered::Now);
+    assert!(lake.listed());
+
+    // The table is read through the catalog, and becomes another one there.
+    let copy = lake.again();
+    assert_eq!(copy.plan.source_rows(), Some(ROWS));
+    assert_eq!(copy.listed_files(), copy.plan.source.files.len());
+    let (again, files) = copy.staged(2);
+    let reading = copy.read(&again, files);
+    assert_eq!((reading.manifest_rows, reading.file_differences), (ROWS, Vec::new()));
+
+    assert_eq!(lake.replace(&table.metadata_location, Some(&lake.tombstone())), Replaced::Now);
+    assert!(!lake.listed());
+    assert_eq!(copy.list_again().expect_err("it is withdrawn").code(), Code::SourceChanged);
 }
 
 pub(crate) fn of_many_who_register_at_once_one_wins(place: &Place) {

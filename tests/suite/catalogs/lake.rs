@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skein_engine::engine::{Engine, EngineSettings};
-use skein_protocol::connection::{Connection, HiveFiles};
+use skein_protocol::connection::{Connection, HiveFiles, IcebergTarget};
 use skein_protocol::data_plane::{
     BatchRequest, CollectRequest, Collected, DataPlane, Failure, InspectRequest, LoadedTable, ReadRequest,
-    RegisterRequest, Registered, ReplaceRequest, Replaced, StageRequest, StagedFile, StagedTable, TableReading,
-    TombstoneRequest,
+    RegisterRequest, Registered, ReplaceRequest, Replaced, SelectRequest, StageRequest, StagedFile, StagedTable,
+    TableReading, TombstoneRequest,
 };
 use skein_protocol::ids::{
     Attempt, BatchId, BatchNo, Epoch, Generation, MigrationId, Run, StageNo, TableName, TableUuid,
 };
+use skein_protocol::inspection::SourceFile;
 use skein_protocol::plan::{Plan, Planned};
 use skein_protocol::{planner, policy};
 use skein_tests::policy as policy_of;
@@ -31,33 +32,67 @@ pub(crate) struct Lake {
     runtime: Runtime,
     pub(crate) plan: Arc<Plan>,
     pub(crate) name: TableName,
+    target: IcebergTarget,
 }
 
 impl Lake {
     pub(crate) fn of(place: &Place) -> Self {
-        let source = HiveFiles::at(place.world.warehouse().display().to_string());
-        let connections = [
-            ("legacy".into(), Connection::HiveFiles(source)),
-            ("lake".into(), Connection::Iceberg(place.target.clone())),
-        ];
+        let name = TableName::new(&place.database, "t");
+        Self::planned(place.target.clone(), &place.world.warehouse(), "legacy", name.clone(), name)
+    }
+
+    /// The same with the published table as the source, and another name for the target.
+    pub(crate) fn again(&self) -> Self {
+        let target = TableName::new(&self.name.database, "again");
+        let nowhere = std::path::Path::new("/nowhere");
+        Self::planned(self.target.clone(), nowhere, "lake", self.name.clone(), target)
+    }
+
+    fn planned(
+        target: IcebergTarget,
+        warehouse: &std::path::Path,
+        source: &str,
+        dataset: TableName,
+        name: TableName,
+    ) -> Self {
+        let folder = HiveFiles::at(warehouse.display().to_string());
+        let connections =
+            [("legacy".into(), Connection::HiveFiles(folder)), ("lake".into(), Connection::Iceberg(target.clone()))];
         let engine = Engine::new(connections.into(), EngineSettings::default());
         let runtime = Builder::new_multi_thread().enable_all().build().expect("threads can be started");
-        let name = TableName::new(&place.database, "t");
         let inspect = InspectRequest {
-            connection: "legacy".into(),
-            dataset: name.clone(),
+            connection: source.into(),
+            dataset: dataset.clone(),
             target_connection: "lake".into(),
             target: name.clone(),
         };
         let seen = done(runtime.block_on(engine.inspect(inspect)));
-        let text = policy_of("contract", &format!("{}.*", place.database), "");
+        let text = policy_of("contract", &format!("{}.*", name.database), "");
         let policy = policy::parse(&text).unwrap_or_else(|errors| panic!("{errors:?}"));
-        let migration = MigrationId::derive(&policy.metadata.name, Generation(1), &name);
+        let migration = MigrationId::derive(&policy.metadata.name, Generation(1), &dataset);
         let plan = match planner::plan(&policy, migration, Generation(1), &name, &seen) {
             Planned::Ready(plan) => Arc::new(*plan),
             Planned::Refused(refusal) => panic!("{refusal:?}"),
         };
-        Self { engine, runtime, plan, name }
+        Self { engine, runtime, plan, name, target }
+    }
+
+    /// Whether the catalog lists the table as one that can be read.
+    pub(crate) fn listed(&self) -> bool {
+        let request = SelectRequest { connection: "lake".into() };
+        done(self.runtime.block_on(self.engine.select(request))).contains(&self.name)
+    }
+
+    pub(crate) fn list_again(&self) -> Result<Vec<SourceFile>, Failure> {
+        self.runtime.block_on(self.engine.list_source(Arc::clone(&self.plan)))
+    }
+
+    /// Files of the source, listed again.
+    #[track_caller]
+    pub(crate) fn listed_files(&self) -> usize {
+        let listed = done(self.list_again());
+        assert_eq!(skein_protocol::machine::source::changes(&self.plan, &listed), None);
+        listed.len()
     }
 
     /// Runs the table's batch; `attempt` is part of the files' names.

@@ -23,6 +23,11 @@ macro_rules! pairs {
             }
 
             #[test]
+            fn a_published_table_is_a_source_and_a_tombstone_is_none() {
+                contract::a_published_table_is_a_source_and_a_tombstone_is_none(&Place::$pair());
+            }
+
+            #[test]
             fn of_many_who_register_at_once_one_wins() {
                 contract::of_many_who_register_at_once_one_wins(&Place::$pair());
             }

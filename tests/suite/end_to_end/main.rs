@@ -8,6 +8,7 @@ mod access;
 mod damage;
 mod damaged_files;
 mod demonstration;
+mod iceberg_source;
 mod killed;
 mod legacy;
 mod output;

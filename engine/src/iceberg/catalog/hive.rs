@@ -18,7 +18,7 @@ use skein_protocol::data_plane::{
 use skein_protocol::ids::TableName;
 use skein_protocol::problem::{Code, Problem};
 
-use super::{Catalog, Known};
+use super::{Catalog, Known, Listed};
 use crate::failure;
 use crate::files::Files;
 use crate::iceberg::head;
@@ -168,6 +168,20 @@ impl Catalog for HiveCatalog {
             // Its uuid is nil, which no table of Skein has.
             Standing::Other(kind) => head::load(&self.files, format!("(none: it is a {kind} of Hive)")).map(Some),
         }
+    }
+
+    fn tables(&self) -> Result<Vec<Listed>, Failure> {
+        let mut session = self.session()?;
+        let mut tables = Vec::new();
+        for database in session.databases().map_err(looked)? {
+            for table in session.tables(&database).map_err(looked)? {
+                let name = TableName::new(database.clone(), table);
+                if let Standing::Iceberg(location) = Self::standing(&mut session, &name)? {
+                    tables.push(Listed { name, metadata_location: Some(location) });
+                }
+            }
+        }
+        Ok(tables)
     }
 
     fn prepare(&self, name: &TableName) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use skein_protocol::ids::TableName;
 use skein_protocol::problem::{Code, Problem};
 use tokio_postgres::{Client, Error, Transaction};
 
-use super::{Catalog, TABLE_TYPE};
+use super::{Catalog, Listed, TABLE_TYPE, of_row};
 use crate::files::Files;
 use crate::iceberg::head;
 use crate::io_runtime::IoRuntime;
@@ -116,6 +116,21 @@ impl Catalog for PostgresCatalog {
             row.map(|row| row.try_get::<_, String>(0)).transpose()
         })?;
         found.map(|location| head::load(&self.files, location)).transpose()
+    }
+
+    fn tables(&self) -> Result<Vec<Listed>, Failure> {
+        let sql = format!(
+            "SELECT table_namespace, table_name, coalesce(metadata_location, '') FROM iceberg_tables \
+             WHERE catalog_name = $1 AND coalesce(iceberg_type, '{TABLE_TYPE}') = '{TABLE_TYPE}'"
+        );
+        let rows = self.change(async |transaction| {
+            let rows = transaction.query(&sql, &[&self.name]).await?;
+            let row = |row: &tokio_postgres::Row| {
+                Ok((row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?, row.try_get::<_, String>(2)?))
+            };
+            rows.iter().map(row).collect::<Result<Vec<_>, Error>>()
+        })?;
+        Ok(rows.into_iter().filter_map(|(namespace, table, location)| of_row(namespace, table, location)).collect())
     }
 
     fn register(&self, request: &RegisterRequest) -> Result<Registered, Failure> {

@@ -19,7 +19,7 @@ use skein_protocol::ids::TableName;
 
 use self::client::{Answer, Client, Effect};
 use self::namespace::make_namespace;
-use super::{Catalog, Known};
+use super::{Catalog, Known, Listed};
 use crate::files::Files;
 use crate::iceberg::head;
 use crate::io_runtime::IoRuntime;
@@ -46,6 +46,29 @@ pub(super) struct RestCatalog {
 #[serde(rename_all = "kebab-case")]
 struct Loaded {
     metadata_location: Option<String>,
+}
+
+/// One page of a list of namespaces.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Namespaces {
+    #[serde(default)]
+    namespaces: Vec<Vec<String>>,
+    next_page_token: Option<String>,
+}
+
+/// One page of a list of tables.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Tables {
+    #[serde(default)]
+    identifiers: Vec<Identifier>,
+    next_page_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Identifier {
+    name: String,
 }
 
 impl RestCatalog {
@@ -81,6 +104,29 @@ impl RestCatalog {
         }
     }
 
+    /// All pages of a list, of which `keep` keeps what it wants and tells the next page's token; false if there is no such list.
+    fn pages<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &[&str],
+        mut keep: impl FnMut(T) -> Option<String>,
+    ) -> Result<bool, Failure> {
+        let mut token: Option<String> = None;
+        loop {
+            let next = match self.client.list(path, token.as_deref())? {
+                Answer::Ok(body) => keep(self.client.parsed(&body)?).filter(|token| !token.is_empty()),
+                Answer::NotFound(_) => return Ok(false),
+                Answer::Conflict => return Err(self.client.refused("it answered a list with a conflict")),
+            };
+            if next.is_none() {
+                return Ok(true);
+            }
+            if next == token {
+                return Err(self.client.refused("its list begins anew after a page"));
+            }
+            token = next;
+        }
+    }
+
     fn found(&self, name: &TableName) -> Result<Option<String>, Failure> {
         Ok(self.load(name)?.map(|table| table.metadata_location))
     }
@@ -98,6 +144,33 @@ impl Catalog for RestCatalog {
             Answer::NotFound(_) => Ok(None),
             Answer::Conflict => Err(self.client.refused("it answered a look at a table with a conflict")),
         }
+    }
+
+    fn tables(&self) -> Result<Vec<Listed>, Failure> {
+        let mut names: Vec<String> = Vec::new();
+        let told = self.pages(&["namespaces"], |page: Namespaces| {
+            // Those of several levels are no names of datasets.
+            names.extend(
+                page.namespaces.into_iter().filter_map(|levels| <[String; 1]>::try_from(levels).ok()).flatten(),
+            );
+            page.next_page_token
+        })?;
+        if !told {
+            return Err(self.client.refused("it has no list of namespaces"));
+        }
+        let mut tables = Vec::new();
+        for namespace in names {
+            // One that was removed in the meantime has none.
+            self.pages(&["namespaces", &namespace, "tables"], |page: Tables| {
+                let listed = |identifier: Identifier| Listed {
+                    name: TableName::new(namespace.clone(), identifier.name),
+                    metadata_location: None,
+                };
+                tables.extend(page.identifiers.into_iter().map(listed));
+                page.next_page_token
+            })?;
+        }
+        Ok(tables)
     }
 
     fn prepare(&self, name: &TableName) -> Result<(), Failure> {

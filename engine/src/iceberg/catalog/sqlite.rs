@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 use skein_protocol::data_plane::{Failure, LoadedTable, RegisterRequest, Registered, ReplaceRequest, Replaced};
 use skein_protocol::ids::TableName;
 
-use super::{Catalog, TABLE_TYPE};
+use super::{Catalog, Listed, TABLE_TYPE, of_row};
 use crate::files::Files;
 use crate::iceberg::head;
 
@@ -121,6 +121,20 @@ impl SqliteCatalog {
 impl Catalog for SqliteCatalog {
     fn load(&self, name: &TableName) -> Result<Option<LoadedTable>, Failure> {
         self.location(name)?.map(|location| head::load(&self.files, location)).transpose()
+    }
+
+    fn tables(&self) -> Result<Vec<Listed>, Failure> {
+        let mut slot = self.slot();
+        let Some(open) = Open::existing(&mut slot, &self.path)? else { return Ok(Vec::new()) };
+        let all = "SELECT table_namespace, table_name, coalesce(metadata_location, '') FROM iceberg_tables WHERE catalog_name = ?1";
+        let tables = format!("{all} AND coalesce(iceberg_type, '{TABLE_TYPE}') = '{TABLE_TYPE}'");
+        let sql = if open.has_type { &tables } else { all };
+        let found = open.connection.prepare_cached(sql).and_then(|mut statement| {
+            let rows = statement.query_map(params![self.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            rows.collect::<rusqlite::Result<Vec<(String, String, String)>>>()
+        });
+        let rows = found.map_err(|error| self.given_up(&mut slot, failed(&self.path, &error)))?;
+        Ok(rows.into_iter().filter_map(|(namespace, table, location)| of_row(namespace, table, location)).collect())
     }
 
     fn register(&self, request: &RegisterRequest) -> Result<Registered, Failure> {

@@ -9,12 +9,13 @@ use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::{ParquetMetaData, ParquetStatisticsPolicy};
-use skein_protocol::inspection::SourceColumn;
+use skein_protocol::inspection::{IcebergFormat, SourceColumn};
 
 use super::super::adapted::Adapted;
 use super::super::calendar::WriterCalendar;
 use super::super::decoding::{DecodeFailure, guarded};
 use super::super::file_schema::FileSchema;
+use super::super::iceberg::by_id;
 use super::super::watched::Watched;
 use super::footer::load;
 use crate::files::Opened;
@@ -41,9 +42,38 @@ impl ParquetReader {
         let file_schema = guarded(|| FileSchema::of(about.schema_descr()))?;
         let calendar = WriterCalendar::of(about.created_by(), about.key_value_metadata());
         let (adapted, positions) = Adapted::find(columns, &file_schema, &calendar)?;
+        Self::of(watched, metadata, &file_schema, (adapted, positions), row_groups, batch_rows)
+    }
+
+    /// The same for the file called `path` of an Iceberg table: its columns are found by their ids.
+    pub(in crate::source) fn open_by_id(
+        file: Opened,
+        path: &str,
+        columns: &[SourceColumn],
+        format: &IcebergFormat,
+        row_groups: Option<(u32, u32)>,
+        batch_rows: usize,
+    ) -> Result<Self, DecodeFailure> {
+        let watched = Watched::new(file);
+        let metadata = guarded(|| load(watched.file(), ParquetStatisticsPolicy::SkipAll))?;
+        let file_schema = guarded(|| FileSchema::of(metadata.file_metadata().schema_descr()))?;
+        let matched = by_id::matched(columns, &format.fields, &file_schema).map_err(DecodeFailure::Conflict)?;
+        let (adapted, positions) = Adapted::find(columns, &matched.schema, &by_id::calendar())?;
+        let adapted = adapted.with_defaults(columns, &by_id::values(format, columns, path))?;
+        Self::of(watched, metadata, &file_schema, (adapted, positions), row_groups, batch_rows)
+    }
+
+    fn of(
+        watched: Watched,
+        metadata: Arc<ParquetMetaData>,
+        file_schema: &FileSchema,
+        (adapted, positions): (Adapted, Vec<usize>),
+        row_groups: Option<(u32, u32)>,
+        batch_rows: usize,
+    ) -> Result<Self, DecodeFailure> {
         let groups = selected(&metadata, row_groups)?;
         let rows = groups.iter().map(|group| u64::try_from(metadata.row_group(*group).num_rows()).unwrap_or(0)).sum();
-        let mask = ProjectionMask::roots(about.schema_descr(), positions);
+        let mask = ProjectionMask::roots(metadata.file_metadata().schema_descr(), positions);
         let batches = guarded(|| {
             let reader_metadata = file_schema.reader_metadata(Arc::clone(&metadata))?;
             ParquetRecordBatchReaderBuilder::new_with_metadata(watched.clone(), reader_metadata)

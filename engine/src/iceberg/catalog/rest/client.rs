@@ -125,6 +125,12 @@ impl Client {
         self.call(Method::POST, path, &[], Some(body), Effect::Repeatable, &DELEGATION)
     }
 
+    /// A page of a list: the first, or the one that `token` stands for.
+    pub(super) fn list(&self, path: &[&str], token: Option<&str>) -> Result<Answer, Failure> {
+        let query: Vec<(&str, &str)> = token.map(|token| ("pageToken", token)).into_iter().collect();
+        self.call(Method::GET, path, &query, None, Effect::Repeatable, &[])
+    }
+
     pub(super) fn post(&self, path: &[&str], body: &Value, effect: Effect) -> Result<Answer, Failure> {
         self.call(Method::POST, path, &[], Some(body), effect, &[])
     }

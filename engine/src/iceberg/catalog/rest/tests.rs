@@ -200,3 +200,29 @@ fn neither_a_refused_token_nor_the_secret_is_shown() {
     let failure = catalog.load(&name()).unwrap_err();
     assert!(!format!("{failure:?} {catalog:?}").contains("hunter2"));
 }
+
+#[test]
+fn a_list_is_followed_page_by_page_and_only_over_namespaces_of_one_level() {
+    let (catalog, asked) = stand_in(vec![
+        CONFIG,
+        Reply::Answer(200, r#"{"namespaces": [["db"], ["deep", "er"]], "next-page-token": "p 2"}"#),
+        Reply::Answer(200, r#"{"namespaces": [["gone"], ["other"]], "next-page-token": null}"#),
+        Reply::Answer(200, r#"{"identifiers": [{"namespace": ["db"], "name": "a"}], "next-page-token": "x"}"#),
+        Reply::Answer(200, r#"{"identifiers": [{"namespace": ["db"], "name": "b"}], "next-page-token": ""}"#),
+        MISSING,
+        Reply::Answer(200, r#"{"identifiers": [{"namespace": ["other"], "name": "c"}]}"#),
+    ]);
+    let names: Vec<String> = catalog.tables().unwrap().iter().map(|listed| listed.name.to_string()).collect();
+    assert_eq!(names, ["db.a", "db.b", "other.c"]);
+    let asked: Vec<String> = asked.iter().skip(1).map(|line| line.replace("GET /v1/a/b/namespaces", "")).collect();
+    assert_eq!(asked, ["", "?pageToken=p+2", "/db/tables", "/db/tables?pageToken=x", "/gone/tables", "/other/tables"]);
+}
+
+#[test]
+fn a_list_that_never_ends_and_one_that_is_not_given_are_failures() {
+    let page = r#"{"namespaces": [["db"]], "next-page-token": "again"}"#;
+    let (catalog, _asked) = stand_in(vec![CONFIG, Reply::Answer(200, page), Reply::Answer(200, page)]);
+    assert!(catalog.tables().unwrap_err().to_string().contains("begins anew"));
+    let (catalog, _asked) = stand_in(vec![CONFIG, Reply::Answer(503, "{}")]);
+    assert_eq!(catalog.tables().unwrap_err().class, Class::Transient);
+}

@@ -170,3 +170,28 @@ fn two_programs_that_register_at_once_do_not_both_win() {
     assert_eq!(wins, 1);
     assert!(catalog.location(&name()).unwrap().is_some());
 }
+
+#[test]
+fn tables_of_this_catalog_are_listed_and_views_deep_namespaces_and_other_catalogs_are_not() {
+    let Setting { folder, catalog } = setting();
+    assert_eq!(catalog.tables().unwrap(), []);
+    assert!(!folder.path().join("a").exists(), "listing makes nothing");
+    catalog.register(&register("/one", None)).unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("a/catalog.sqlite")).unwrap();
+    for (catalog, namespace, table, kind) in [
+        ("lake", "db", "older", None),
+        ("lake", "db", "view", Some("VIEW")),
+        ("lake", "deep.er", "t", Some("TABLE")),
+        ("other", "db", "theirs", Some("TABLE")),
+    ] {
+        let sql = "INSERT INTO iceberg_tables (catalog_name, table_namespace, table_name, metadata_location, iceberg_type) VALUES (?1, ?2, ?3, '/x', ?4)";
+        connection.execute(sql, params![catalog, namespace, table, kind]).unwrap();
+    }
+    let mut listed = catalog.tables().unwrap();
+    listed.sort_by_key(|listed| listed.name.to_string());
+    let of = |table: &str, location: &str| Listed {
+        name: TableName::new("db", table),
+        metadata_location: Some(location.to_owned()),
+    };
+    assert_eq!(listed, [of("older", "/x"), of("t", "/one")]);
+}
