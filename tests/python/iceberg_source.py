@@ -238,7 +238,7 @@ def ordered(table: pa.Table) -> list[dict]:
 def by_duckdb(connection, table, columns: list[str]) -> list:
     """Rows and sums over everything that has a text, by DuckDB's own reader."""
     if table.current_snapshot() is None:
-        return [0]
+        return [0] * (1 + len(columns))
     location = iceberg_target.local_path(table.metadata_location)
     texts = [f"sum(hash(coalesce({literal_name(name)}::VARCHAR, 'null')) % 1000003)" for name in columns]
     query = f"SELECT count(*), {', '.join(texts)} FROM iceberg_scan({literal(location)})"
