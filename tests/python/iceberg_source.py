@@ -76,7 +76,7 @@ def rows_of(table, rows: list[dict]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=table.schema().as_arrow())
 
 
-def songs(catalog: Catalog) -> None:
+def songs(catalog: Catalog, countries: list[str | None]) -> None:
     """Identity and bucket partitions; columns are renamed, added, dropped, promoted and moved between two appends."""
     schema = Schema(
         field(1, "id", IntegerType(), required=True, doc="the song's number"),
@@ -99,7 +99,7 @@ def songs(catalog: Catalog) -> None:
     def one(n: int, **names) -> dict:
         null = n % 7 == 3
         return {
-            "id": n, "country": [None, "SE", "São/1 %", ""][n % 4],
+            "id": n, "country": countries[n % len(countries)],
             "price": None if null else decimal.Decimal(n * 101 - 5000) / 100,
             "stars": None if null else n / 3, "counts": [(f"k{k}", n * k) for k in range(n % 3)],
             "hash": None if null else n.to_bytes(4, "big"), **names,
@@ -220,11 +220,14 @@ def deleted(catalog: Catalog) -> None:
 
 
 def make(catalog: Catalog, folder: Path) -> None:
+    stored = str(folder).startswith("s3:")
     catalog.create_namespace_if_not_exists(NAMESPACE)
-    songs(catalog)
+    # SeaweedFS refuses objects in folders of its table buckets that are called otherwise than it expects.
+    odd = [] if stored else ["São/1 %", ""]
+    songs(catalog, [None, "SE", *odd])
     plays(catalog)
     catalog.create_table(f"{NAMESPACE}.silence", Schema(field(1, "id", LongType()), field(2, "word", StringType())))
-    if not str(folder).startswith("s3:"):
+    if not stored:
         imported(catalog, folder)
     deleted(catalog)
     catalog.create_table(f"{NAMESPACE}.keys", Schema(field(1, "id", LongType()), field(2, "key", UUIDType())))
