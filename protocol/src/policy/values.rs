@@ -63,12 +63,15 @@ impl Decode for BTreeMap<String, String> {
     }
 }
 
+/// What is checked of a text, and what it becomes.
+type CheckText = fn(&str) -> Result<String, BadText>;
+
 /// A mapping of names to texts, with what is checked of both; `value.0` is the code of a wrong text.
 pub(super) fn texts_by_name(
     node: &Node,
     decoder: &mut Decoder<'_>,
     name: fn(&str) -> Result<(), BadText>,
-    value: (PolicyCode, fn(&str) -> Result<String, BadText>),
+    value: (PolicyCode, CheckText),
 ) -> BTreeMap<String, String> {
     let Value::Map(entries) = &node.value else {
         decoder.wrong_type(node, "a mapping of names to texts");
