@@ -155,6 +155,21 @@ def plays(catalog: Catalog) -> None:
     table.delete("id == 7 or id == 150")
 
 
+def elder(catalog: Catalog) -> None:
+    """Format version 1; a partition field is taken out of its spec, and leaves a void one."""
+    schema = Schema(field(1, "id", LongType()), field(2, "kind", StringType()), field(3, "day", DateType()))
+    spec = PartitionSpec(PartitionField(2, 1000, IdentityTransform(), "kind"),
+                         PartitionField(3, 1001, IdentityTransform(), "day"))
+    table = catalog.create_table(f"{NAMESPACE}.elder", schema, partition_spec=spec,
+                                 properties={"format-version": "1"})
+    assert table.format_version == 1
+    day = datetime.date(1999, 12, 31)
+    table.append(rows_of(table, [{"id": n, "kind": f"k{n % 2}", "day": day} for n in range(40)]))
+    with table.update_spec() as update:
+        update.remove_field("day")
+    table.append(rows_of(table, [{"id": n, "kind": f"k{n % 2}", "day": None} for n in range(40, 60)]))
+
+
 def imported(catalog: Catalog, folder: Path) -> None:
     """Files of somebody else, without ids: found by the name mapping."""
     rows = pa.table({"id": pa.array(range(50), pa.int64()), "name": [f"row {n}" for n in range(50)]})
@@ -228,6 +243,7 @@ def make(catalog: Catalog, folder: Path) -> None:
     plays(catalog)
     catalog.create_table(f"{NAMESPACE}.silence", Schema(field(1, "id", LongType()), field(2, "word", StringType())))
     if not stored:
+        elder(catalog)
         imported(catalog, folder)
     deleted(catalog)
     catalog.create_table(f"{NAMESPACE}.keys", Schema(field(1, "id", LongType()), field(2, "key", UUIDType())))
