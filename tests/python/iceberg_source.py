@@ -76,7 +76,7 @@ def rows_of(table, rows: list[dict]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=table.schema().as_arrow())
 
 
-def songs(catalog: Catalog) -> None:
+def songs(catalog: Catalog, countries: list[str | None]) -> None:
     """Identity and bucket partitions; columns are renamed, added, dropped, promoted and moved between two appends."""
     schema = Schema(
         field(1, "id", IntegerType(), required=True, doc="the song's number"),
@@ -99,7 +99,7 @@ def songs(catalog: Catalog) -> None:
     def one(n: int, **names) -> dict:
         null = n % 7 == 3
         return {
-            "id": n, "country": [None, "SE", "São/1 %", ""][n % 4],
+            "id": n, "country": countries[n % len(countries)],
             "price": None if null else decimal.Decimal(n * 101 - 5000) / 100,
             "stars": None if null else n / 3, "counts": [(f"k{k}", n * k) for k in range(n % 3)],
             "hash": None if null else n.to_bytes(4, "big"), **names,
@@ -153,6 +153,21 @@ def plays(catalog: Catalog) -> None:
         update.add_field("kind", IdentityTransform(), "kind")
     table.append(rows_of(table, [one(n) for n in range(100, 200)]))
     table.delete("id == 7 or id == 150")
+
+
+def elder(catalog: Catalog) -> None:
+    """Format version 1; a partition field is taken out of its spec, and leaves a void one."""
+    schema = Schema(field(1, "id", LongType()), field(2, "kind", StringType()), field(3, "day", DateType()))
+    spec = PartitionSpec(PartitionField(2, 1000, IdentityTransform(), "kind"),
+                         PartitionField(3, 1001, IdentityTransform(), "day"))
+    table = catalog.create_table(f"{NAMESPACE}.elder", schema, partition_spec=spec,
+                                 properties={"format-version": "1"})
+    assert table.format_version == 1
+    day = datetime.date(1999, 12, 31)
+    table.append(rows_of(table, [{"id": n, "kind": f"k{n % 2}", "day": day} for n in range(40)]))
+    with table.update_spec() as update:
+        update.remove_field("day")
+    table.append(rows_of(table, [{"id": n, "kind": f"k{n % 2}", "day": None} for n in range(40, 60)]))
 
 
 def imported(catalog: Catalog, folder: Path) -> None:
@@ -220,11 +235,15 @@ def deleted(catalog: Catalog) -> None:
 
 
 def make(catalog: Catalog, folder: Path) -> None:
+    stored = str(folder).startswith("s3:")
     catalog.create_namespace_if_not_exists(NAMESPACE)
-    songs(catalog)
+    # SeaweedFS refuses objects in folders of its table buckets that are called otherwise than it expects.
+    odd = [] if stored else ["São/1 %", ""]
+    songs(catalog, [None, "SE", *odd])
     plays(catalog)
     catalog.create_table(f"{NAMESPACE}.silence", Schema(field(1, "id", LongType()), field(2, "word", StringType())))
-    if not str(folder).startswith("s3:"):
+    if not stored:
+        elder(catalog)
         imported(catalog, folder)
     deleted(catalog)
     catalog.create_table(f"{NAMESPACE}.keys", Schema(field(1, "id", LongType()), field(2, "key", UUIDType())))
@@ -238,7 +257,7 @@ def ordered(table: pa.Table) -> list[dict]:
 def by_duckdb(connection, table, columns: list[str]) -> list:
     """Rows and sums over everything that has a text, by DuckDB's own reader."""
     if table.current_snapshot() is None:
-        return [0]
+        return [0] * (1 + len(columns))
     location = iceberg_target.local_path(table.metadata_location)
     texts = [f"sum(hash(coalesce({literal_name(name)}::VARCHAR, 'null')) % 1000003)" for name in columns]
     query = f"SELECT count(*), {', '.join(texts)} FROM iceberg_scan({literal(location)})"

@@ -130,6 +130,18 @@ connections:
 }
 
 #[test]
+fn roots_of_an_iceberg_source_are_places_that_say_where_they_lead() {
+    let text = "node: { dataDir: /d }
+connections:
+  lake: { kind: iceberg, catalogFile: /srv/c.db, warehouse: /srv/lake, allowedRoots: [/srv, \"s3://other/w\", lake, /srv/../x] }";
+    let errors = errors(text);
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[0].starts_with("connections.lake.allowedRoots[2]: "), "{errors:?}");
+    assert!(errors[1].starts_with("connections.lake.allowedRoots[3]: "), "{errors:?}");
+    assert!(parse(&text.replace(", lake, /srv/../x", ""), 1, &lookup).is_ok());
+}
+
+#[test]
 fn a_reference_that_leads_nowhere_is_named_and_its_place_too() {
     let errors = errors("node: { dataDir: \"${env:NOWHERE}\" }\ntokens: [{ name: a, sha256: \"${vault:x}\" }]");
     assert!(errors[0].starts_with("node.dataDir: it is not there"), "{errors:?}");

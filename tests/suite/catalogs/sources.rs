@@ -75,3 +75,30 @@ fn an_object_that_becomes_another_one_after_the_plan_pauses_its_migration() {
     node.cli.expect("radio.towns", "paused", "SOURCE_CHANGED");
     assert_eq!(world.names(), Vec::<String>::new());
 }
+
+#[test]
+fn tables_of_a_rest_catalog_on_s3_move_to_another_catalog_on_a_disk() {
+    let world = World::empty();
+    let catalog = world.root().join("rest.json");
+    std::fs::write(&catalog, json!(store().rest_properties()).to_string()).expect("it can be written");
+    let catalog = catalog.to_str().expect("a text");
+    let python = |arguments: &[&str]| {
+        let mut all = vec!["--catalog", catalog];
+        all.extend(arguments);
+        world.readers.document("iceberg_source.py", &all)
+    };
+    python(&["make", "s3://warehouse"]);
+    let connection = format!("    {}\n", store().lake());
+    let node = world.start_with(&Options { legacy: Some(connection), ..Options::default() });
+    node.cli.migrate(&policy("albums", "music.*", ""));
+    for table in ["plays", "silence", "songs"] {
+        node.cli.expect(&format!("music.{table}"), "committed", "");
+    }
+    node.cli.expect("music.deleted", "quarantined", "LAYOUT_UNSUPPORTED");
+    node.cli.expect("music.keys", "quarantined", "TYPE_UNSUPPORTED");
+    let target = world.catalog().display().to_string();
+    let report = python(&["compare", &target, "music.plays=music.plays", "music.songs=music.songs"]);
+    assert_eq!(report["music.songs"]["rows"], json!([450, 450]), "{report:#}");
+    assert_eq!(report["music.plays"]["rows"], json!([198, 198]));
+    assert!(!node.log().contains(store().secret()), "a secret is in the log");
+}

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use skein_tests::{Node, Options, World, contents, policy};
 
 /// Every table that can be migrated.
-const TABLES: [&str; 4] = ["imported", "plays", "silence", "songs"];
+const TABLES: [&str; 5] = ["elder", "imported", "plays", "silence", "songs"];
 
 struct Site {
     world: World,
@@ -52,6 +52,8 @@ fn tables_move_from_one_iceberg_catalog_to_another_and_both_sides_are_equal() {
     assert_eq!(report["music.songs"]["rows"], json!([450, 450]), "{report:#}");
     assert_eq!(report["music.plays"]["rows"], json!([198, 198]));
     assert_eq!(report["music.imported"]["rows"], json!([50, 50]));
+    assert_eq!(report["music.elder"]["rows"], json!([60, 60]));
+    assert_eq!(report["music.elder"]["partitioning"], json!({ "kind": "identity" }));
     assert_eq!(report["music.silence"]["rows"], json!([0, 0]));
     let songs = &report["music.songs"];
     assert_eq!(songs["partitioning"], json!({ "country": "identity", "id_bucket": "bucket[4]" }));
@@ -85,7 +87,7 @@ fn another_snapshot_than_the_planned_one_pauses_the_migration() {
     site.node.cli.rest();
     site.node.cli.expect("music.plays", "paused", "SOURCE_CHANGED");
     site.node.cli.expect("music.songs", "committed", "");
-    assert_eq!(site.world.names(), ["music.imported", "music.silence", "music.songs"]);
+    assert_eq!(site.world.names(), ["music.elder", "music.imported", "music.silence", "music.songs"]);
 }
 
 #[test]

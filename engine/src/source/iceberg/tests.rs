@@ -309,6 +309,24 @@ fn files_without_ids_are_read_by_the_tables_name_mapping_and_refused_without_one
 }
 
 #[test]
+fn a_packed_metadata_file_is_read_and_a_damaged_one_is_refused() {
+    let site = Site::new();
+    simple(&site);
+    let plain = PathBuf::from(site.catalog.load(&name()).unwrap().unwrap().metadata_location);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut packed, &std::fs::read(&plain).unwrap()).unwrap();
+    let packed = packed.finish().unwrap();
+    let whole = plain.with_file_name("00001-packed.gz.metadata.json");
+    std::fs::write(&whole, &packed).unwrap();
+    site.point(&whole.display().to_string());
+    assert_eq!(site.rows().num_rows(), 2);
+    let half = plain.with_file_name("00002-half.gz.metadata.json");
+    std::fs::write(&half, &packed[..packed.len() / 2]).unwrap();
+    site.point(&half.display().to_string());
+    site.refused(Code::FileDamaged, "00002-half");
+}
+
+#[test]
 fn types_that_skein_has_not_are_refused_by_name() {
     for unknown in ["uuid", "time", "timestamp_ns", "timestamptz_ns", "variant", "geometry(srid:4326)", "unknown"] {
         let site = Site::new();
