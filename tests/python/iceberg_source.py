@@ -159,14 +159,14 @@ def elder(catalog: Catalog) -> None:
     """Format version 1; a partition field is taken out of its spec, and leaves a void one."""
     schema = Schema(field(1, "id", LongType()), field(2, "kind", StringType()), field(3, "day", DateType()))
     spec = PartitionSpec(PartitionField(2, 1000, IdentityTransform(), "kind"),
-                         PartitionField(3, 1001, IdentityTransform(), "day"))
+                         PartitionField(3, 1001, IdentityTransform(), "on_day"))
     table = catalog.create_table(f"{NAMESPACE}.elder", schema, partition_spec=spec,
                                  properties={"format-version": "1"})
     assert table.format_version == 1
     day = datetime.date(1999, 12, 31)
     table.append(rows_of(table, [{"id": n, "kind": f"k{n % 2}", "day": day} for n in range(40)]))
     with table.update_spec() as update:
-        update.remove_field("day")
+        update.remove_field("on_day")
     table.append(rows_of(table, [{"id": n, "kind": f"k{n % 2}", "day": None} for n in range(40, 60)]))
 
 
